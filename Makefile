@@ -1,0 +1,44 @@
+# Set-up, demo and checks. Needs Python 3.11 (or 3.12), make and git; everything else comes from the package registries.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+TRITON_VENV := .venv-triton
+BIN := $(VENV)/bin
+export UV_COMPILE_BYTECODE := 1
+
+.PHONY: help setup demo test test-fast check lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready $(TRITON_VENV)/.ready ## Install both locked environments
+
+$(VENV)/.ready: requirements.lock pyproject.toml scripts/install
+	@scripts/install $(VENV) requirements.lock $(PYTHON)
+	@touch $@
+
+$(TRITON_VENV)/.ready: infra/triton/requirements.lock scripts/install
+	@scripts/install $(TRITON_VENV) infra/triton/requirements.lock $(PYTHON)
+	@touch $@
+
+demo: setup ## Run recipes/rehearsal.yaml on the embedded Triton to a published release
+	@$(BIN)/gristmill run recipes/rehearsal.yaml
+
+check: setup ## Format, lint, types, import direction
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timing
+
+test: check ## All checks and all tests
+	@$(BIN)/pytest
+
+test-fast: check ## All checks and the fast tests
+	@$(BIN)/pytest -m "not slow"
+
+lock: ## Resolve both environments anew
+	@uv pip compile pyproject.toml --group dev --universal -p 3.11 --generate-hashes -q --upgrade -o requirements.lock
+	@uv pip compile infra/triton/pyproject.toml --universal -p 3.11 --generate-hashes -q --upgrade -o infra/triton/requirements.lock
+
+clean: ## Remove environments and caches; the data folder stays
+	@rm -rf $(VENV) $(TRITON_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

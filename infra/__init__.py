@@ -1,0 +1,1 @@
+"""Connections and deployment: engines, ledger, journal, storage, Dask, settings, the embedded Triton."""

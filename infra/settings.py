@@ -1,0 +1,117 @@
+"""Where to run: addresses, database, storage, Dask. From `GRISTMILL_*` and `.env`; never part of a run's fingerprint."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import SettingsError
+from schemas.recipe import explain
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout (or the folder of the installed packages)."""
+
+_WIRES = {"grpc": ("triton", False), "grpcs": ("triton", True), "http": ("openai", False), "https": ("openai", True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One replica of a served model."""
+
+    wire: str
+    """Name of a module in infra/engines/: triton or openai."""
+    host: str
+    port: int
+    tls: bool
+    path: str
+    """Of a Triton address, the served model's name, empty for the default; of an OpenAI one, the base path (`/v1`)."""
+    served_model: str = ""
+    """Of an OpenAI address, the name in its model list, from the URL's fragment."""
+
+    def __str__(self) -> str:
+        """Write without anything secret."""
+        scheme = {"triton": "grpc", "openai": "http"}[self.wire] + ("s" if self.tls else "")
+        return f"{scheme}://{self.host}:{self.port}{self.path}"
+
+
+class Settings(BaseSettings):
+    """Settings of this machine and process."""
+
+    model_config = SettingsConfigDict(env_prefix="GRISTMILL_", env_file=".env", extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    data: Path = Path("data")
+    """Folder of runs, calls and releases."""
+    database_url: str | None = None
+    """SQLAlchemy URL of the ledger; default: SQLite in the data folder."""
+    engines: str = ""
+    """Where models are served: `card=grpc://host:8001/ensemble` or `card=https://host/v1#served-name`, separated by blanks.
+
+    A card named twice has two replicas. Rehearsal models need no address."""
+    cards: Path | None = None
+    """A folder with further model cards."""
+    api_key: SecretStr | None = None
+    """Sent as a bearer token to every engine."""
+    tls_ca: Path | None = None
+    """Certificate authority for engines behind TLS; default: the system's."""
+    tls_cert: Path | None = None
+    """Client certificate for mutual TLS."""
+    tls_key: Path | None = None
+    """Its key."""
+    connect_s: float = Field(5.0, gt=0)
+    """Longest wait for a connection."""
+    deadline_s: float = Field(600.0, gt=0)
+    """Longest wait for one attempt at one call; waiting in our own queue is not counted."""
+    shards_in_flight: int = Field(4, ge=1)
+    """Shards worked on at once in one process."""
+    dask_scheduler: str | None = None
+    """Address of a Dask scheduler; default: a local cluster."""
+    dask_workers: int = Field(2, ge=1)
+    """Workers of the local cluster."""
+    dask_memory: str = "2GiB"
+    """Memory limit of one local worker."""
+    triton_python: Path = ROOT / ".venv-triton" / "bin" / "python"
+    """Python of the embedded Triton server's environment."""
+
+    @cached_property
+    def ledger_url(self) -> str:
+        """The ledger's SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{(self.data / 'ledger.db').absolute()}"
+
+    @cached_property
+    def addresses(self) -> dict[str, tuple[Address, ...]]:
+        """Model card id to its replicas. Raises SettingsError for what can't be read."""
+        found: dict[str, tuple[Address, ...]] = {}
+        for entry in self.engines.replace(",", " ").split():
+            card, equals, url = entry.partition("=")
+            if not equals:
+                raise SettingsError(
+                    f"GRISTMILL_ENGINES: {entry!r} is not of the form card=url, for example nemotron-4-340b-instruct=grpc://triton:8001/ensemble"
+                )
+            found[card] = (*found.get(card, ()), parse_address(url))
+        return found
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Read the settings; overrides (from command-line options) win. Raises SettingsError."""
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError(f"settings from GRISTMILL_* or .env are wrong:\n{explain(error, 'GRISTMILL')}") from error
+
+
+def parse_address(url: str) -> Address:
+    """Read an engine's URL: grpc[s]://host[:port][/model] for Triton, http[s]://host[:port][/v1][#model] for OpenAI-compatible servers."""
+    parts = urlsplit(url)
+    if parts.scheme not in _WIRES or not parts.hostname:
+        raise SettingsError(f"GRISTMILL_ENGINES: can't read the address {url!r}: expected grpc://host:port/model or https://host:port/v1#model")
+    if parts.username or parts.password:
+        raise SettingsError("GRISTMILL_ENGINES: an address must not hold a password; set GRISTMILL_API_KEY instead")
+    wire, tls = _WIRES[parts.scheme]
+    try:
+        port = parts.port or (8001 if wire == "triton" else 443 if tls else 80)
+    except ValueError as error:
+        raise SettingsError(f"GRISTMILL_ENGINES: wrong port in {url!r}: {error}") from error
+    return Address(wire, parts.hostname, port, tls, parts.path.rstrip("/"), parts.fragment)

@@ -1,0 +1,1 @@
+"""Data contracts: records, recipe, model cards, the engine protocol, errors. Imports nothing of ours."""

@@ -1,0 +1,204 @@
+"""The seam to served models: what is asked, what comes back, and the protocol that every adapter fulfils.
+
+Three requests (generate, reward, embed), an answer type for each, and one `call` for all of them, so that limiter, retry, journal
+and metrics know one thing. Requests and answers are plain frozen values: no Triton, no HTTP in sight.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from schemas.errors import EngineError, EngineFault
+from schemas.identity import content_id
+from schemas.records import FinishReason, Message, Messages
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw an answer. None leaves a knob at the engine's own default and is not sent."""
+
+    max_tokens: int = 1024
+    temperature: float = 1.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+    """Beside the model card's own stop strings."""
+    json_schema: str | None = None
+    """Guided decoding: the answer must fit this JSON schema. Only some dialects can."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """Ask a model to go on from a prompt."""
+
+    model: str
+    """The model card's id."""
+    revision: str
+    messages: Messages
+    """Empty where only a raw prompt was given: chat-only engines refuse it."""
+    prompt: str
+    """The conversation rendered by the card's chat template, or the raw prompt."""
+    sampling: Sampling
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """The call's identity: the same content asked anywhere is the same call."""
+        return content_id("generate", [self.model, self.revision, self.prompt, dataclasses.astuple(self.sampling), self.seed])
+
+
+@dataclass(frozen=True, slots=True)
+class RewardRequest:
+    """Ask a reward model to grade the last assistant turn of a conversation."""
+
+    model: str
+    revision: str
+    messages: Messages
+    prompt: str
+
+    @property
+    def key(self) -> str:
+        """The call's identity."""
+        return content_id("reward", [self.model, self.revision, self.prompt])
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Ask an embedding model for a text's vector."""
+
+    model: str
+    revision: str
+    prompt: str
+
+    @property
+    def key(self) -> str:
+        """The call's identity."""
+        return content_id("embed", [self.model, self.revision, self.prompt])
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The answer to a GenerateRequest, without the prompt and without a trailing stop string."""
+
+    text: str
+    finish_reason: FinishReason
+    finish_reason_inferred: bool
+    """True where the engine does not tell and it was judged from token counts."""
+    prompt_tokens: int
+    completion_tokens: int
+    tokens_inferred: bool
+    """True where the engine does not count and the numbers are estimates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """The answer to a RewardRequest: finite numbers by attribute; `{"reward": x}` from one-number models."""
+
+    attributes: Mapping[str, float]
+    exceeded: bool = False
+    """The conversation was too long for the model and was cut: the grade is of a part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """The answer to an EmbedRequest."""
+
+    vector: tuple[float, ...]
+
+
+Request = GenerateRequest | RewardRequest | EmbedRequest
+Answer = Completion | Reward | Embedding
+
+_ANSWERS: dict[str, type[Answer]] = {"completion": Completion, "reward": Reward, "embedding": Embedding}
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Limits on one attempt, in seconds. Time spent in our own queue is never limited."""
+
+    connect_s: float = 5.0
+    total_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What an engine turned out to be, read from the engine itself."""
+
+    address: str
+    served_model: str
+    kind: str
+    """Wire and dialect, for example `triton/ensemble`, `triton/llmapi`, `triton/vllm`, `openai/chat`."""
+    server: str
+    """The server's name and version, as it tells them."""
+    decoupled: bool = False
+    options: frozenset[str] = field(default_factory=frozenset)
+    """Sampling fields (names as in `Sampling`, and `seed`) that this engine can be told."""
+    tells: frozenset[str] = field(default_factory=frozenset)
+    """Of `finish_reason` and `tokens`, what the engine reports itself."""
+    attributes: tuple[str, ...] = ()
+    """A reward engine's attributes, in order."""
+
+
+class Engine(Protocol):
+    """One served model at one address.
+
+        facts = await engine.inspect()                      # EngineError if it is not there or not what it should be
+        answer = await engine.call(request, Deadlines())    # Completion for a GenerateRequest, and so on
+        await engine.close()
+
+    An adapter makes one attempt and raises EngineError; retrying, limiting and journalling are its caller's.
+    Cancelling the awaiting task cancels the call at the server where the wire can.
+    """
+
+    async def inspect(self) -> EngineFacts:
+        """Read what is served here, within seconds; the same facts on every later call."""
+        ...
+
+    async def call(self, request: Request, deadlines: Deadlines) -> Answer:
+        """Make one attempt at one request."""
+        ...
+
+    async def close(self) -> None:
+        """Let the connection go."""
+        ...
+
+
+def answer_to_json(answer: Answer) -> dict[str, Any]:
+    """Encode an answer for the journal."""
+    kind = next(name for name, cls in _ANSWERS.items() if isinstance(answer, cls))
+    return {"kind": kind} | {field.name: _plain(getattr(answer, field.name)) for field in dataclasses.fields(answer)}
+
+
+def answer_from_json(value: Mapping[str, Any]) -> Answer:
+    """Decode what `answer_to_json` made."""
+    fields = {name: item for name, item in value.items() if name != "kind"}
+    if value["kind"] == "embedding":
+        fields["vector"] = tuple(fields["vector"])
+    return _ANSWERS[value["kind"]](**fields)
+
+
+def refuse_unsupported(facts: EngineFacts, sampling: Sampling) -> None:
+    """Raise EngineError(UNSUPPORTED) if the engine can't be told something that `sampling` sets."""
+    wanted = {f.name for f in dataclasses.fields(sampling) if getattr(sampling, f.name) not in (None, ())}
+    always = {"max_tokens", "temperature", "top_p"}
+    missing = sorted(wanted - always - facts.options)
+    if missing:
+        raise EngineError(
+            f"{facts.kind} at {facts.address} can't be told {', '.join(missing)}: "
+            "leave it out of the recipe's sampling, or serve the model by a dialect that has it",
+            fault=EngineFault.UNSUPPORTED,
+        )
+
+
+def as_messages(*turns: tuple[str, str]) -> Messages:
+    """Build messages from (role, content) pairs."""
+    return tuple(Message(role, content) for role, content in turns)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,133 @@
+"""Model cards: what is true of a model wherever it is served.
+
+One YAML file a model in `schemas/cards/`; `GRISTMILL_CARDS` may name a folder with more. A card renders conversations by its own chat
+template, with the model's control tokens taken out of what users and seeds wrote, so that no text can break out of its turn.
+"""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from jinja2 import Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.engine import EmbedRequest, GenerateRequest, RewardRequest, Sampling
+from schemas.errors import NotFoundError, SettingsError
+from schemas.records import Message, Messages
+
+CARDS = Path(__file__).parent / "cards"
+
+
+class RewardFacts(BaseModel):
+    """What a reward model's numbers are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    attributes: tuple[str, ...]
+    """In the order served, after `skip` leading numbers."""
+    skip: int = 0
+    """Leading numbers without meaning: 340B-Reward serves nine floats of which the last five count."""
+    weights: dict[str, float] | None = None
+    """The published reduction to one number; None for one-number models."""
+    comparable_across_prompts: bool
+    """False where a number ranks answers to one prompt only: absolute thresholds are then refused."""
+
+
+class ModelCard(BaseModel):
+    """A model's identity, terms and language."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    title: str
+    role: Literal["base", "instruct", "reward", "embedding"]
+    licences: tuple[str, ...] = Field(min_length=1)
+    """Every licence that applies, by id (schemas/licences.py)."""
+    revision: str
+    context_tokens: int
+    chat_template: str = ""
+    """Jinja over `messages` (role, content) and `generate` (true: end with the opening of an assistant turn)."""
+    stop: tuple[str, ...] = ()
+    control_tokens: tuple[str, ...] = ()
+    """Strings with a meaning to the template, removed from message contents."""
+    system_turn: bool = True
+    """False: the model knows no system role; a system message is folded into the first user turn."""
+    reward: RewardFacts | None = None
+    rehearsal: bool = False
+    stands_in: str | None = None
+    """The id of the rehearsal card that takes this one's place under `--rehearse`."""
+    source: str = ""
+
+    @property
+    def licence(self) -> str:
+        """All licences in one string, for a row's provenance."""
+        return " AND ".join(self.licences)
+
+    def render(self, messages: Messages, *, generate: bool) -> str:
+        """Write a conversation in the model's own format."""
+        turns = [{"role": turn.role, "content": self._defuse(turn.content)} for turn in self._fold_system(messages)]
+        return _template(self.chat_template).render(messages=turns, generate=generate)
+
+    def generate_request(self, messages: Messages, sampling: Sampling, seed: int) -> GenerateRequest:
+        """Ask for the next assistant turn."""
+        return GenerateRequest(self.id, self.revision, messages, self.render(messages, generate=True), self._with_stops(sampling), seed)
+
+    def continue_request(self, prompt: str, sampling: Sampling, seed: int) -> GenerateRequest:
+        """Ask to go on from a raw prompt (base models, Magpie)."""
+        return GenerateRequest(self.id, self.revision, (), prompt, self._with_stops(sampling), seed)
+
+    def reward_request(self, messages: Messages) -> RewardRequest:
+        """Ask for the grade of the last assistant turn."""
+        return RewardRequest(self.id, self.revision, messages, self.render(messages, generate=False))
+
+    def embed_request(self, text: str) -> EmbedRequest:
+        """Ask for a text's vector."""
+        return EmbedRequest(self.id, self.revision, text)
+
+    def _with_stops(self, sampling: Sampling) -> Sampling:
+        return replace(sampling, stop=tuple(dict.fromkeys((*sampling.stop, *self.stop))))
+
+    def _defuse(self, content: str) -> str:
+        # Repeated until nothing changes: removing one token may join the halves of another.
+        while any(token in content for token in self.control_tokens):
+            for token in self.control_tokens:
+                content = content.replace(token, "")
+        return content
+
+    def _fold_system(self, messages: Messages) -> Messages:
+        if self.system_turn or len(messages) < 2 or messages[0].role != "system":
+            return messages
+        system, first, *rest = messages
+        return (Message("user", f"{system.content}\n\n{first.content}"), *rest)
+
+
+@cache
+def _template(source: str) -> Template:
+    return ImmutableSandboxedEnvironment(keep_trailing_newline=True).from_string(source)
+
+
+def load_card(name: str, extra: Path | None = None) -> ModelCard:
+    """Find a card by id. Raises NotFoundError with the ids there are."""
+    cards = all_cards(extra)
+    if name not in cards:
+        raise NotFoundError(f"no model card {name!r}: there are {', '.join(sorted(cards))}; add a YAML file to the folder that GRISTMILL_CARDS names")
+    return cards[name]
+
+
+@cache
+def all_cards(extra: Path | None = None) -> dict[str, ModelCard]:
+    """Read every card, the built-in ones first. Raises SettingsError for one that is malformed or named twice."""
+    paths = sorted(CARDS.glob("*.yaml")) + (sorted(extra.glob("*.yaml")) if extra else [])
+    cards: dict[str, ModelCard] = {}
+    for path in paths:
+        try:
+            card = ModelCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (ValidationError, yaml.YAMLError) as error:
+            raise SettingsError(f"model card {path} is malformed: {error}") from error
+        if card.id in cards:
+            raise SettingsError(f"model card {path} repeats the id {card.id!r}: rename one of the two")
+        cards[card.id] = card
+    return cards

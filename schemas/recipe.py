@@ -1,0 +1,236 @@
+"""The recipe: one YAML file that says what to make. Unknown keys are errors; it never holds an address or a secret.
+
+What a technique, filter or judge takes is declared by its own module (`Options`, or a filter's keyword parameters); here such an entry is
+its name and its raw options, which tasks/catalogue.py checks against the module before any work.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from schemas.engine import Sampling
+from schemas.errors import RecipeError
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Strict(BaseModel):
+    """Base of all options: frozen, and no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class SamplingOptions(Strict):
+    """How answers are drawn. Left out, a knob stays at the engine's default."""
+
+    max_tokens: int = Field(1024, ge=1)
+    """Most tokens of one answer."""
+    temperature: float = Field(1.0, ge=0, le=5)
+    """0 is greedy."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus sampling."""
+    top_k: int | None = Field(None, ge=1)
+    """Sample from the k likeliest tokens only."""
+    repetition_penalty: float | None = Field(None, gt=0)
+    """Above 1 discourages repetition; refused at planning by engines that can't."""
+    stop: tuple[str, ...] = ()
+    """Strings that end an answer, beside the model's own."""
+
+    def sampling(self) -> Sampling:
+        """The engine-side form."""
+        return Sampling(**self.model_dump())
+
+
+class Entry(BaseModel):
+    """A named module with raw options; see tasks/catalogue.py."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything beside the fields declared here."""
+        return dict(self.model_extra or {})
+
+
+class TechniqueEntry(Entry):
+    """One way of getting prompts: `technique: open_qa` and that technique's options."""
+
+    technique: str
+    """Name of a module in tasks/prompts/."""
+
+
+class ResponseEntry(Entry):
+    """One way of answering: `technique: answer` and that technique's options."""
+
+    technique: str
+    """Name of a module in tasks/responses/."""
+    samples: int = Field(1, ge=1, le=1000)
+    """Conversations per prompt."""
+    only: tuple[str, ...] = ()
+    """Prompt techniques it answers; none named means all."""
+
+
+class FilterEntry(Entry):
+    """One filter: `filter: too_short` and that filter's parameters."""
+
+    filter: str
+    """Name of a function in tasks/filters.py; its name is the drop reason."""
+    bars: Literal["row", "chosen"] = "row"
+    """`row`: a hit is dropped. `chosen`: a hit is kept out of SFT and is never chosen, but may be a pair's rejected side."""
+
+
+class JudgeEntry(Entry):
+    """One judge: `judge: reward_margin` and that judge's options."""
+
+    judge: str
+    """Name of a module in tasks/judges/."""
+
+
+class NearOptions(Strict):
+    """Near-duplicates by MinHash LSH on word shingles (Broder 1997; Leskovec et al., Mining of Massive Datasets, ch. 3)."""
+
+    shingle: int = Field(5, ge=1, le=64)
+    """Words in a shingle."""
+    permutations: int = Field(112, ge=8, le=1024)
+    """Length of a signature."""
+    threshold: float = Field(0.8, gt=0, lt=1)
+    """Jaccard similarity from which two texts count as the same; bands and rows follow from it unless given."""
+    bands: int | None = Field(None, ge=1)
+    """Bands of the signature; with `rows`, overrides what `threshold` gives."""
+    rows: int | None = Field(None, ge=1)
+    """Rows in a band."""
+    verify: bool = False
+    """Check each candidate pair by its true Jaccard similarity."""
+
+    @model_validator(mode="after")
+    def _bands_go_with_rows(self) -> "NearOptions":
+        if (self.bands is None) != (self.rows is None):
+            raise ValueError("give both bands and rows, or neither")
+        if self.bands is not None and self.rows is not None and self.bands * self.rows > self.permutations:
+            raise ValueError(f"bands x rows is {self.bands * self.rows}, more than the {self.permutations} permutations")
+        return self
+
+
+class DedupOptions(Strict):
+    """Which records count as copies; of a cluster, the best-scored member is kept."""
+
+    exact: bool = True
+    """Drop copies after normalisation (NFKC, case, white space)."""
+    near: NearOptions | None = NearOptions()
+    """Drop near-copies; null leaves them."""
+
+
+class ScreenOptions(Strict):
+    """What is done to prompts before any answer is paid for."""
+
+    dedup: DedupOptions = DedupOptions()
+    """Copies among the prompts."""
+    max_prompt_tokens: int | None = Field(None, ge=1)
+    """Longest prompt by estimate; default: the responder's context less the answer's max_tokens."""
+
+
+class ScoreOptions(Strict):
+    """How conversations are graded."""
+
+    weights: dict[str, float] | None = None
+    """Attribute weights for the one number; default: the reward model's published ones."""
+
+
+class PairOptions(Strict):
+    """How preference pairs are made."""
+
+    judges: tuple[JudgeEntry, ...] = (JudgeEntry(judge="ground_truth"), JudgeEntry(judge="reward_margin"))
+    """In order: the first with an opinion on two answers decides."""
+    strategy: Literal["best_worst", "all"] = "best_worst"
+    """One pair a prompt with the widest margin, or every pair on which a judge has an opinion."""
+    per_prompt: int | None = Field(None, ge=1)
+    """Most pairs a prompt under `all`."""
+
+
+class SftOptions(Strict):
+    """Which conversations become instruction data."""
+
+    per_prompt: int | None = Field(1, ge=1)
+    """The best k of a prompt by verdict, then reward; null publishes all."""
+    require_correct: bool = True
+    """Where a verdict is known, publish only answers that passed."""
+
+
+class ReleaseOptions(Strict):
+    """What is published."""
+
+    validation: Share = 0.05
+    """Share of prompts whose rows go to the validation split, by stable hash."""
+    rows_per_file: int = Field(50_000, ge=1)
+    """Rows of one Parquet file."""
+
+
+class Recipe(Strict):
+    """What to make. The whole of it is the run's identity."""
+
+    name: Name
+    """The data set's name; releases go to releases/<name>/."""
+    title: str = ""
+    """One line for the data card."""
+    seed: int = Field(0, ge=0)
+    """Root of all random choices."""
+    language: str = Field("en", pattern=r"^[a-z]{2,3}$")
+    """ISO 639 code of the language that answers should be in."""
+    models: dict[str, str]
+    """Role (writer, responder, user, reward, embedding) to model card id."""
+    prompts: tuple[TechniqueEntry, ...] = Field(min_length=1)
+    """Where prompts come from."""
+    screen: ScreenOptions = ScreenOptions()
+    """Checks on prompts."""
+    responses: tuple[ResponseEntry, ...] = Field(min_length=1)
+    """How prompts are answered."""
+    score: ScoreOptions | None = ScoreOptions()
+    """Reward scoring; null leaves it out."""
+    filters: tuple[FilterEntry, ...] = ()
+    """Checks on conversations, in order."""
+    dedup: DedupOptions = DedupOptions()
+    """Copies among the conversations."""
+    pairs: PairOptions | None = PairOptions()
+    """Preference pairs; null makes none."""
+    sft: SftOptions | None = SftOptions()
+    """Instruction data; null makes none."""
+    release: ReleaseOptions = ReleaseOptions()
+    """Layout of what is published."""
+    shard_records: int = Field(256, ge=1, le=100_000)
+    """Records of one shard: the unit of commit, retry and resume."""
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check a recipe's own shape. Raises RecipeError naming each wrong key and value.
+
+    Entries' options are checked later, by tasks/catalogue.py, which knows the modules.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(f"no recipe at {path}: give the path of a YAML file, for example recipes/rehearsal.yaml") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"can't read the recipe {path}: {error}") from error
+    if not isinstance(raw, dict):
+        raise RecipeError(f"the recipe {path} is not a mapping of keys to values")
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        raise RecipeError(f"the recipe {path} is wrong:\n{explain(error)}") from error
+
+
+def explain(error: ValidationError, prefix: str = "") -> str:
+    """Say each fault of a pydantic validation on its own line: where, what, and the value given."""
+    return "\n".join(_explain_one(prefix, fault) for fault in error.errors())
+
+
+def _explain_one(prefix: str, fault: Any) -> str:
+    where = ".".join(str(part) for part in (*([prefix] if prefix else []), *fault["loc"])) or "the whole"
+    if fault["type"] == "extra_forbidden":
+        return f"  {where}: unknown key"
+    if fault["type"] == "missing":
+        return f"  {where}: missing"
+    return f"  {where}: {fault['msg'].removeprefix('Value error, ')} (given: {fault['input']!r:.80})"

@@ -1,0 +1,267 @@
+"""The rows that flow through a run, and the rows that are published.
+
+Every record is frozen; a step returns new ones (`dataclasses.replace`). Ids are content hashes, stable across runs and machines.
+No record carries a clock time: those are in the ledger and the manifest, so that a resumed run's files equal an undisturbed one's.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from schemas.contract import Float32, Id, Int32, NonEmpty, OneOf, Range, UInt64, Unique, to_row
+from schemas.identity import canonical_json, content_id
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length"]
+RecordKind = Literal["item", "prompt", "conversation", "preference"]
+
+ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
+"""HelpSteer2's five attributes, in the order in which reward models give them."""
+
+STAGES = ("prompts", "screen", "responses", "score", "filter", "dedup", "pair", "validate", "publish")
+"""The stages of a run, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn."""
+
+    role: Annotated[str, OneOf(("system", "user", "assistant"))]
+    content: Annotated[str, NonEmpty()]
+
+
+Messages = tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """One model's hand in a row: which role it played, under which licence, asked how."""
+
+    role: Annotated[str, NonEmpty()]
+    """The recipe's role: writer, responder, user, reward, …"""
+    model: Annotated[str, NonEmpty()]
+    revision: str
+    licence: Annotated[str, NonEmpty()]
+    engine: str
+    """The wire and dialect that served it, for example `triton/ensemble`."""
+    max_tokens: Int32 | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: Int32 | None = None
+    seed: UInt64 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a seed came from, and on what terms."""
+
+    name: Annotated[str, NonEmpty()]
+    licence: Annotated[str, NonEmpty()]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a row comes from. Merged, never overwritten, from step to step."""
+
+    recipe: Annotated[str, NonEmpty()]
+    """The recipe's fingerprint: the run's identity."""
+    rehearsal: bool
+    models: tuple[ModelUse, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What a row was made from."""
+
+    seeds: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    """From the broadest topic to the narrowest."""
+    parent: str | None = None
+    """The prompt that this one was derived from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What is known of the right answer."""
+
+    verifier: Annotated[str, NonEmpty()]
+    """Name of the module in tasks/verifiers/ that can judge an answer by it."""
+    value: str
+    """The answer itself, or JSON where the verifier takes more than a string."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verifier found, with its evidence."""
+
+    verifier: str
+    passed: bool
+    expected: str
+    found: str | None
+    """What was read from the answer; null where nothing could be read."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A reward model's opinion. One-number models leave the attributes null."""
+
+    reward: Float32
+    """One number; `reduction` says how it was made."""
+    reduction: Annotated[str, NonEmpty()]
+    helpfulness: Annotated[Float32, Range(0, 4, warn=True)] | None = None
+    correctness: Annotated[Float32, Range(0, 4, warn=True)] | None = None
+    coherence: Annotated[Float32, Range(0, 4, warn=True)] | None = None
+    complexity: Annotated[Float32, Range(0, 4, warn=True)] | None = None
+    verbosity: Annotated[Float32, Range(0, 4, warn=True)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A request to be answered: one turn or several, the last from the user."""
+
+    prompt_id: Annotated[Id, Unique()]
+    technique: Annotated[str, NonEmpty()]
+    category: Annotated[str, NonEmpty()]
+    messages: Annotated[tuple[Message, ...], NonEmpty()]
+    reference: Reference | None
+    lineage: Lineage
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A prompt with an answer: `messages` ends with the assistant."""
+
+    conversation_id: Annotated[Id, Unique()]
+    prompt_id: Id
+    technique: Annotated[str, NonEmpty()]
+    category: Annotated[str, NonEmpty()]
+    response: Annotated[str, NonEmpty()]
+    """Name of the response technique: answer, dialogue, …"""
+    sample_index: Annotated[Int32, Range(0, 1_000_000)]
+    prompt_turns: Annotated[Int32, Range(1, 1_000_000)]
+    """How many leading messages are the prompt; the rest was generated."""
+    messages: Annotated[tuple[Message, ...], NonEmpty()]
+    finish_reason: Annotated[str, OneOf(("stop", "length"))]
+    finish_reason_inferred: bool
+    prompt_tokens: Annotated[Int32, Range(0, 10_000_000)]
+    completion_tokens: Annotated[Int32, Range(0, 10_000_000)]
+    tokens_inferred: bool
+    scores: Scores | None
+    verdict: Verdict | None
+    reference: Reference | None
+    lineage: Lineage
+    provenance: Provenance
+    gate: str | None = None
+    """Name of the filter that bars this row from SFT and from being chosen; it may still be a pair's rejected side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Two answers to one prompt, the better one chosen. Readable by DPO trainers as it is."""
+
+    preference_id: Annotated[Id, Unique()]
+    prompt_id: Id
+    technique: Annotated[str, NonEmpty()]
+    category: Annotated[str, NonEmpty()]
+    prompt: Annotated[tuple[Message, ...], NonEmpty()]
+    chosen: Annotated[tuple[Message, ...], NonEmpty()]
+    rejected: Annotated[tuple[Message, ...], NonEmpty()]
+    chosen_id: Id
+    rejected_id: Id
+    chosen_scores: Scores | None
+    rejected_scores: Scores | None
+    margin: Float32 | None
+    """chosen reward − rejected reward; null where no reward model was asked. A ground-truth pair's may be negative."""
+    judge: Annotated[str, NonEmpty()]
+    chosen_verdict: Verdict | None
+    rejected_verdict: Verdict | None
+    reference: Reference | None
+    lineage: Lineage
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """What a prompt technique works on between its steps: a topic, a subtopic, a keyword."""
+
+    item_id: Id
+    technique: Annotated[str, NonEmpty()]
+    step: Int32
+    value: str
+    """The topic itself, or JSON where a technique needs more."""
+    lineage: Lineage
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A record that did not make it, whole, with the reason."""
+
+    drop_id: Annotated[Id, Unique()]
+    stage: Annotated[str, OneOf(STAGES)]
+    reason: Annotated[str, NonEmpty()]
+    """The name of the filter or fault, in snake_case."""
+    detail: str
+    kind: Annotated[str, OneOf(("item", "prompt", "conversation", "preference"))]
+    record_id: str
+    record: str
+    """The record as JSON."""
+    raw: str | None = None
+    """The engine's answer word for word, where the fault is in it."""
+    points_to: str | None = None
+    """The record kept in its place, or the benchmark row that it matches."""
+    similarity: Float32 | None = None
+    rows: Annotated[Int32, Range(0, 2_000_000_000)] = 1
+    """How many of the rows requested it stands for (a lost topic stands for all its questions)."""
+    attempts: Annotated[Int32, Range(0, 1_000_000)] = 1
+
+
+def prompt_id(technique: str, messages: Messages) -> str:
+    """Name a prompt by its technique and turns."""
+    return content_id("prompt", [technique, [[turn.role, turn.content] for turn in messages]])
+
+
+def conversation_id(prompt: str, response: str, sample_index: int, messages: Messages) -> str:
+    """Name a conversation by its prompt, how it was asked for, and its turns."""
+    return content_id("conversation", [prompt, response, sample_index, [[turn.role, turn.content] for turn in messages]])
+
+
+def preference_id(chosen: str, rejected: str) -> str:
+    """Name a pair by its two conversations."""
+    return content_id("preference", [chosen, rejected])
+
+
+def item_id(technique: str, step: int, value: str, lineage: Lineage) -> str:
+    """Name a work item by its technique, step, value and where it came from."""
+    return content_id("item", [technique, step, value, to_row(lineage)])
+
+
+def drop_record(record: Any, *, stage: str, reason: str, **more: Any) -> Drop:
+    """Make the drop of a record; `more` are further fields of `Drop`, `detail` defaulting to empty."""
+    kind, record_id = _kind_and_id(record)
+    unique = content_id("drop", [stage, reason, kind, record_id, more.pop("nth", 0)])
+    text = canonical_json(to_row(record)).decode()
+    return Drop(unique, stage, reason, more.pop("detail", ""), kind, record_id, text, **more)
+
+
+def _kind_and_id(record: Any) -> tuple[RecordKind, str]:
+    match record:
+        case WorkItem():
+            return "item", record.item_id
+        case Prompt():
+            return "prompt", record.prompt_id
+        case Conversation():
+            return "conversation", record.conversation_id
+        case Preference():
+            return "preference", record.preference_id
+    raise TypeError(f"not a record: {type(record).__name__}")
+
+
+def merge_provenance(first: Provenance, *others: Provenance) -> Provenance:
+    """Join what touched several rows into what touched the one made of them; order kept, repeats dropped."""
+    models = dict.fromkeys(use for one in (first, *others) for use in one.models)
+    sources = dict.fromkeys(source for one in (first, *others) for source in one.sources)
+    rehearsal = any(one.rehearsal for one in (first, *others))
+    return Provenance(first.recipe, rehearsal, tuple(models), tuple(sources))

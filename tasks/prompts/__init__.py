@@ -1,0 +1,1 @@
+"""Prompt techniques: one module each, found by its name in a recipe."""

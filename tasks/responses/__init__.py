@@ -1,0 +1,1 @@
+"""Response techniques: one module each, found by its name in a recipe."""

@@ -1,0 +1,96 @@
+"""What a technique module looks like, and what it is handed: the `ask` that reaches a model.
+
+A prompt technique (a module in tasks/prompts/) offers
+
+    Options                       a `Strict` class: its keys in a recipe
+    start(options, opening)       its first work items, from nothing or from files
+    STEPS                         one or more `Step`s; each maps one item to items, the last one to Prompts
+
+A response technique (a module in tasks/responses/) offers
+
+    Options
+    calls(options)                engine calls for one sample, for planning
+    respond(prompt, sample_index, options, ask)      -> Conversation | Drop
+
+Modules are found by their folder; none is listed anywhere. The first line of a module's docstring is its purpose as `gristmill techniques` shows it.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from schemas.engine import Completion, Sampling
+from schemas.records import Conversation, Drop, Messages, ModelUse, Prompt, Provenance, WorkItem
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A model's answer, and the note of its hand in whatever is made of it."""
+
+    completion: Completion
+    use: ModelUse
+
+
+class Ask(Protocol):
+    """Ask the model that plays a role; each call is journalled, and its seed follows from the record and the label.
+
+        told = await ask("writer", messages, options.sampling.sampling(), label="topics")
+
+    `label` must be unique among the calls made for one record and must not depend on the order in which they finish.
+    Raises EngineError for what asking again can't cure; the runner makes that record a drop named `engine_refused`.
+    """
+
+    async def __call__(self, role: str, messages: Messages, sampling: Sampling, *, label: str) -> Told:
+        """Ask for the next assistant turn."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a technique starts from."""
+
+    provenance: Provenance
+    """The run's: recipe fingerprint and rehearsal mark, no models yet."""
+    seed: int
+    """The recipe's."""
+    folder: Path
+    """The recipe's folder: seed paths are relative to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a step made of one item. `len(out) + len(drops)` is what `Step.yields` promised."""
+
+    out: tuple[WorkItem | Prompt, ...] = ()
+    drops: tuple[Drop, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a prompt technique."""
+
+    name: str
+    run: Callable[[WorkItem, Any, Ask], Awaitable[Made]]
+    """(item, options, ask) -> Made"""
+    yields: Callable[[Any], int]
+    """Of the options: how many outputs one item is asked for."""
+    calls: Callable[[Any], int]
+    """Of the options: engine calls one item costs when all goes well."""
+    sampling: Callable[[Any], Sampling]
+    """Of the options: how those calls sample, for planning tokens and checking engines."""
+    role: str = "writer"
+
+
+class ResponseTechnique(Protocol):
+    """The shape of a module in tasks/responses/."""
+
+    Options: type[Any]
+
+    def calls(self, options: Any) -> int:
+        """Engine calls for one sample."""
+        ...
+
+    async def respond(self, prompt: Prompt, sample_index: int, options: Any, ask: Ask) -> Conversation | Drop:
+        """Answer a prompt once."""
+        ...

@@ -1,0 +1,1 @@
+"""Verifiers: is an answer right; one module each."""
