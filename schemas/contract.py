@@ -64,6 +64,8 @@ class FieldContract:
 
     arrow: pa.Field
     marks: tuple[Mark, ...]
+    record: type | None = None
+    """The record class nested in it, as a struct or as the items of a list."""
 
 
 @cache
@@ -102,7 +104,7 @@ def from_table(table: pa.Table, record: type[Record]) -> list[Record]:
 
 def _field_contract(name: str, hint: Any) -> FieldContract:
     inner, nullable = _strip_optional(hint)
-    return FieldContract(pa.field(name, _arrow_type(inner), nullable=nullable), _marks(inner))
+    return FieldContract(pa.field(name, _arrow_type(inner), nullable=nullable), _marks(inner), _nested_record(inner))
 
 
 def _strip_optional(hint: Any) -> tuple[Any, bool]:
@@ -119,6 +121,14 @@ def _marks(hint: Any) -> tuple[Mark, ...]:
         return ()
     base, *extras = get_args(hint)
     return (*_marks(base), *(extra for extra in extras if isinstance(extra, Mark)))
+
+
+def _nested_record(hint: Any) -> type | None:
+    if get_origin(hint) is Annotated:
+        return _nested_record(get_args(hint)[0])
+    if get_origin(hint) is tuple:
+        return _nested_record(_strip_optional(get_args(hint)[0])[0])
+    return cast(type, hint) if dataclasses.is_dataclass(hint) else None
 
 
 def _arrow_type(hint: Any) -> pa.DataType:
