@@ -1,0 +1,7 @@
+"""The reward model."""
+
+from infra.triton.rehearsal_models.reward import Reward
+
+
+class TritonPythonModel(Reward):
+    """See infra/triton/rehearsal_models/reward.py."""
