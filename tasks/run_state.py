@@ -1,0 +1,209 @@
+"""A run from its start to its end: ledger entry, lock, engines, embedded Triton, Dask cluster; and what is told of it.
+
+`open_run` gives the flow everything a stage needs; `Job` is the part of it that travels to Dask workers.
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.calls import CallStore
+from infra.engines.session import EngineSession
+from infra.ledger import Ledger
+from infra.settings import Address, Settings
+from infra.storage import RunFolder, hold_run, write_text
+from schemas.engine import refuse_unsupported
+from schemas.errors import GristmillError, RunInterruptedError
+from schemas.records import Provenance
+from schemas.run import RunRecord, RunStatus, ShardReport
+from tasks.catalogue import LoadedRecipe
+from tasks.progress import HUB, Calls
+from tasks.rollout import Cast
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+log = logging.getLogger("gristmill")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended."""
+
+    run_id: str
+    status: RunStatus
+    release: str | None
+    """name/version, once published."""
+    path: str | None
+    rows: dict[str, int] = field(default_factory=dict)
+    """Of the release: data set and split to rows."""
+    already_finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a Dask worker must know to work on a shard of a run; small, and picklable."""
+
+    folder: RunFolder
+    settings: Settings
+    addresses: dict[str, tuple[Address, ...]]
+    cast: Cast
+
+
+@dataclass
+class Run:
+    """An open run."""
+
+    record: RunRecord
+    loaded: LoadedRecipe
+    settings: Settings
+    ledger: Ledger
+    folder: RunFolder
+    session: EngineSession
+    addresses: dict[str, tuple[Address, ...]]
+    cast: Cast
+    _stack: contextlib.ExitStack
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.record.run_id
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """What every row of the run carries before any model has touched it."""
+        return Provenance(self.record.fingerprint, self.record.rehearsal)
+
+    @cached_property
+    def job(self) -> Job:
+        """The run as a worker needs it."""
+        return Job(self.folder, self.settings, self.addresses, self.cast)
+
+    @cached_property
+    def client(self) -> "Client":
+        """The Dask cluster, opened when first needed."""
+        from infra.cluster import open_cluster
+
+        HUB.say("starting Dask")
+        return self._stack.enter_context(open_cluster(self.settings))
+
+    def commit(self, stage: str, shard: int, report: ShardReport) -> None:
+        """Record a finished shard, once. Its files must be in place."""
+        self.ledger.commit_shard(self.run_id, stage, shard, report)
+
+    def committed(self, stage: str, shards: int) -> dict[int, ShardReport]:
+        """Plan a stage and say which of its shards an earlier process had finished."""
+        self.ledger.plan_stage(self.run_id, stage, shards)
+        return self.ledger.committed(self.run_id, stage)
+
+
+@contextlib.contextmanager
+def open_run(loaded: LoadedRecipe, settings: Settings, *, fresh: bool = False) -> Iterator[Run | RunOutcome]:
+    """Open a run, or give the outcome of one that is finished already.
+
+    Raises RunBusyError where another process holds it, EngineError where an engine is not what the recipe needs. On the way out the
+    ledger is told how it ended, and whatever was started for it is stopped.
+    """
+    with contextlib.ExitStack() as stack:
+        ledger = stack.enter_context(contextlib.closing(Ledger.open(settings.ledger_url)))
+        record = ledger.begin_run(
+            fingerprint=loaded.fingerprint,
+            name=loaded.recipe.name,
+            recipe=loaded.recipe.model_dump(mode="json"),
+            rehearsal=loaded.rehearsal,
+            fresh=fresh,
+        )
+        if record.status == "finished":
+            yield finished_outcome(ledger, record)
+            return
+        stack.enter_context(hold_run(settings.data, record.run_id))
+        with _told_to_ledger(ledger, record):
+            yield _prepare(loaded, settings, ledger, record, stack)
+
+
+def finished_outcome(ledger: Ledger, record: RunRecord, *, already: bool = True) -> RunOutcome:
+    """Describe a finished run by its release."""
+    if record.release is None:
+        return RunOutcome(record.run_id, record.status, None, None, already_finished=already)
+    name, _, version = record.release.rpartition("/")
+    release = ledger.release(name, version)
+    return RunOutcome(record.run_id, record.status, record.release, release.path, release.rows, already)
+
+
+@contextlib.contextmanager
+def _told_to_ledger(ledger: Ledger, record: RunRecord) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as stop:
+        ledger.set_status(record.run_id, "interrupted", error="stopped by a signal")
+        raise RunInterruptedError(f"run {record.run_id} was stopped; everything finished is kept") from stop
+    except BaseException as error:
+        known = isinstance(error, GristmillError)
+        ledger.set_status(record.run_id, "failed", error=str(error) if known else f"{type(error).__name__}: {error}")
+        raise
+
+
+def _prepare(loaded: LoadedRecipe, settings: Settings, ledger: Ledger, record: RunRecord, stack: contextlib.ExitStack) -> Run:
+    HUB.start(run_id=record.run_id, name=record.name, rehearsal=record.rehearsal)
+    folder = RunFolder(settings.data, record.run_id)
+    write_text(folder.root / "recipe.yaml", loaded.path.read_text(encoding="utf-8"))
+    CallStore(settings.data / "calls").sweep(settings.data / "journal", {record.run_id})
+    addresses = open_addresses(loaded, settings, stack, log_path=folder.root / "triton.log")
+    session = EngineSession(settings, addresses)
+    stack.callback(session.close)
+    HUB.watch("this process", lambda: read_meter(session))
+    cast = check_engines(loaded, session)
+    for card_id, facts in cast.facts.items():
+        ledger.note(record.run_id, f"engine:{card_id}", _describe(facts))
+    return Run(record, loaded, settings, ledger, folder, session, addresses, cast, stack)
+
+
+def open_addresses(
+    loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None
+) -> dict[str, tuple[Address, ...]]:
+    """Say where each card is served, starting the embedded Triton for rehearsal cards that have no address."""
+    addresses = dict(settings.addresses)
+    homeless = {card.id for card in loaded.cards.values() if card.rehearsal and card.id not in addresses}
+    if homeless:
+        from infra.triton.server import serve_triton
+
+        HUB.say("starting the embedded Triton")
+        served = stack.enter_context(serve_triton(python=settings.triton_python, log=log_path))
+        addresses |= {card: where for card, where in served.addresses().items() if card in homeless}
+    return addresses
+
+
+def check_engines(loaded: LoadedRecipe, session: EngineSession) -> Cast:
+    """Ask every engine what it is, and refuse before any work what it can't do."""
+    HUB.say("checking engines")
+    facts = {card.id: session.inspect(card) for card in loaded.cards.values()}
+    for role, sampling in loaded.samplings():
+        refuse_unsupported(facts[loaded.cards[role].id], sampling)
+    kinds = ", ".join(sorted({f"{one.kind} at {one.address}" for one in facts.values()}))
+    HUB.say("", engine=kinds)
+    return Cast(dict(loaded.cards), facts, loaded.recipe.seed)
+
+
+def read_meter(session: EngineSession) -> Calls:
+    """Read a session's counters in the display's terms."""
+    now = session.meter.snapshot()
+    return Calls(now.calls, now.failures, now.retries, now.in_flight, now.limit, now.prompt_tokens, now.completion_tokens)
+
+
+def _describe(facts: Any) -> dict[str, Any]:
+    return {
+        "address": facts.address,
+        "served_model": facts.served_model,
+        "kind": facts.kind,
+        "server": facts.server,
+        "decoupled": facts.decoupled,
+        "options": sorted(facts.options),
+        "tells": sorted(facts.tells),
+        "attributes": list(facts.attributes),
+    }

@@ -1,0 +1,79 @@
+"""Stage `responses`: every screened prompt answered N times by each response technique that applies to it, a Prefect task a shard."""
+
+import time
+from dataclasses import dataclass
+
+from prefect import task
+
+from infra.storage import read_records, write_records
+from schemas.records import Conversation, Drop, Prompt, drop_record
+from schemas.run import ShardReport
+from tasks.catalogue import LoadedResponse
+from tasks.progress import HUB
+from tasks.rollout import RecordAsk, Refused, hand_over, open_calls, run_records
+from tasks.run_state import Run
+from tasks.stages.fan_out import on_prefect
+from tasks.stages.prompts import is_passing
+from tasks.tally import tally
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One conversation to be had."""
+
+    prompt: Prompt
+    response: LoadedResponse
+    index: int
+    """Counts on over the recipe's response entries, so that two entries of one technique never share an index."""
+
+
+def answer_prompts(run: Run, shards: int) -> None:
+    """Answer all screened prompts."""
+    committed = run.committed("responses", shards)
+    HUB.stage_begins("responses", shards=shards, committed=committed)
+    on_prefect(run, answer_shard, "responses", shards, lambda shard: {"run": run, "shard": shard})
+    HUB.stage_ends("responses")
+
+
+@task(retries=2, retry_delay_seconds=5, retry_condition_fn=lambda _task, _run, state: is_passing(state), persist_result=False, cache_policy=None)
+def answer_shard(run: Run, shard: int) -> ShardReport:
+    """Answer the prompts of one shard."""
+    started = time.monotonic()
+    prompts = read_records(run.folder.part("screen", shard), Prompt)
+    samples = list_samples(prompts, run.loaded.responses)
+    calls, journal = open_calls(run.session, run.folder, "responses", shard, [prompt.prompt_id for prompt in prompts])
+    with journal:
+        made = run.session.run(
+            run_records(
+                samples,
+                lambda one: one.response.module.respond(one.prompt, one.index, one.response.options, RecordAsk(calls, run.cast, one.prompt.prompt_id)),
+            )
+        )
+    results = [_settle(sample, one) for sample, one in zip(samples, made, strict=True)]
+    conversations = sorted((one for one in results if isinstance(one, Conversation)), key=lambda one: one.conversation_id)
+    drops = sorted((one for one in results if isinstance(one, Drop)), key=lambda one: one.drop_id)
+    write_records(run.folder.part("responses", shard), conversations, Conversation)
+    write_records(run.folder.dropped("responses", shard), drops, Drop)
+    report = calls.report(rows_in=len(samples), rows_out=len(conversations), dropped=tally(drops), seconds=time.monotonic() - started)
+    run.commit("responses", shard, report)
+    HUB.shard_done("responses", report)
+    hand_over(run.folder, "responses", shard)
+    return report
+
+
+def list_samples(prompts: list[Prompt], responses: tuple[LoadedResponse, ...]) -> list[Sample]:
+    """List the conversations to be had over some prompts."""
+    samples = []
+    for prompt in prompts:
+        index = 0
+        for response in responses:
+            if response.answers(prompt.technique):
+                samples.extend(Sample(prompt, response, index + nth) for nth in range(response.samples))
+            index += response.samples
+    return samples
+
+
+def _settle(sample: Sample, made: Conversation | Drop | Refused) -> Conversation | Drop:
+    if isinstance(made, Refused):
+        return drop_record(sample.prompt, stage="responses", reason="engine_refused", detail=made.detail, nth=sample.index)
+    return made

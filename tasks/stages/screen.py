@@ -1,0 +1,54 @@
+"""Stage `screen`: prompts that are copies, or too long to be answered, go before any answer is paid for."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+from infra.storage import read_records, write_records
+from schemas.records import Drop, Prompt, drop_record
+from schemas.run import ShardReport
+from tasks.dedup import drop_copies, find_copies, read_copies
+from tasks.progress import HUB
+from tasks.run_state import Job, Run
+from tasks.stages.fan_out import on_dask
+from tasks.stages.reshard import count_rows, reshard_prompts
+from tasks.tally import tally
+
+
+def screen_prompts(run: Run, parts: list[Path]) -> int:
+    """Screen all prompts; give the number of shards of all later stages."""
+    shards = -(-count_rows(parts) // run.loaded.recipe.shard_records)
+    committed = run.committed("screen", shards)
+    if len(committed) < shards:
+        reshard_prompts(parts, run.folder, "screen/in", shards)
+        inputs = run.folder.parts("screen/in")
+        find_copies(run.client, inputs, run.folder.root / "screen" / "work", run.loaded.recipe.screen.dedup, kind="prompt")
+    longest = run.loaded.longest_prompt()
+    on_dask(run, "screen", partial(screen_shard, longest=longest), range(shards))
+    HUB.stage_ends("screen")
+    return shards
+
+
+def screen_shard(job: Job, shard: int, *, longest: int) -> ShardReport:
+    """Screen one shard of prompts."""
+    started = time.monotonic()
+    prompts = read_records(job.folder.part("screen/in", shard), Prompt)
+    drops = read_records(job.folder.dropped("screen/in", shard), Drop)
+    rows_in = len(prompts) + len(drops)
+    copies = read_copies(job.folder.root / "screen" / "work" / "copies.parquet", [prompt.prompt_id for prompt in prompts])
+    prompts, copied = drop_copies(prompts, copies, stage="screen")
+    kept = [prompt for prompt in prompts if estimate_tokens(prompt) <= longest]
+    long = [
+        drop_record(prompt, stage="screen", reason="prompt_too_long", detail=f"about {estimate_tokens(prompt)} tokens, at most {longest} fit")
+        for prompt in prompts
+        if estimate_tokens(prompt) > longest
+    ]
+    drops = sorted([*drops, *copied, *long], key=lambda drop: drop.drop_id)
+    write_records(job.folder.part("screen", shard), kept, Prompt)
+    write_records(job.folder.dropped("screen", shard), drops, Drop)
+    return ShardReport(rows_in, len(kept), tally(drops), seconds=time.monotonic() - started)
+
+
+def estimate_tokens(prompt: Prompt) -> int:
+    """Estimate a prompt's tokens: a token is about four characters of English, eight more a turn for the template's marks."""
+    return sum(len(turn.content) // 4 + 8 for turn in prompt.messages)
