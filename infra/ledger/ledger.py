@@ -1,0 +1,272 @@
+"""What runs there are, what of them is committed, and what was published. Each method is one transaction; any number of processes may share a ledger."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Any, Self
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from infra.ledger.database import Database
+from infra.ledger.models import Note, Release, Run, Shard, Stage, Version
+from schemas.errors import AccountingError, LedgerError, NotFoundError
+from schemas.run import ReleaseRecord, RunRecord, RunStatus, ShardReport, StageReport, add_reports
+
+
+class Ledger:
+    """The open ledger. Safe to use from several threads; pickles as its URL and opens again where it is unpickled."""
+
+    def __init__(self, database: Database, url: str) -> None:
+        self._database = database
+        self._url = url
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Connect and bring the tables up to date. Raises LedgerError within seconds, never showing the URL's password."""
+        return cls(Database(url), url)
+
+    def __reduce__(self) -> tuple[Callable[[str], Self], tuple[str]]:
+        return (type(self).open, (self._url,))
+
+    def __repr__(self) -> str:
+        return f"Ledger({str(self._database)!r})"
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._database.close()
+
+    def begin_run(self, *, fingerprint: str, name: str, recipe: dict[str, Any], rehearsal: bool, fresh: bool) -> RunRecord:
+        """Take up the newest run of a recipe, or start a new one if there is none or if `fresh`; a finished one is given as it is."""
+
+        def work(session: Session) -> RunRecord:
+            newest = session.scalars(select(Run).where(Run.fingerprint == fingerprint).order_by(Run.attempt.desc()).limit(1)).first()
+            if newest is None or fresh:
+                attempt = newest.attempt + 1 if newest else 1
+                newest = Run(run_id=_run_id(fingerprint, attempt), fingerprint=fingerprint, attempt=attempt, started_at=_now())
+                newest.name, newest.recipe, newest.rehearsal, newest.status = name, recipe, rehearsal, "running"
+                session.add(newest)
+            elif newest.status != "finished":
+                newest.status, newest.error, newest.finished_at = "running", None, None
+            session.flush()
+            return newest.record()
+
+        return self._database.write(work)
+
+    def set_status(self, run_id: str, status: RunStatus, *, error: str | None = None) -> None:
+        """Say how a run stands."""
+
+        def work(session: Session) -> None:
+            run = _run(session, run_id)
+            run.status, run.error = status, error
+            run.finished_at = None if status == "running" else _now()
+
+        self._database.write(work)
+
+    def run(self, run_id: str) -> RunRecord:
+        """Find a run by its id, or by the beginning of its id where only one begins so. Raises NotFoundError."""
+        return self._database.read(lambda session: _find_run(session, run_id).record())
+
+    def runs(self, limit: int = 50) -> list[RunRecord]:
+        """List runs, the newest first."""
+        query = select(Run).order_by(Run.started_at.desc(), Run.run_id.desc()).limit(limit)
+        return self._database.read(lambda session: [run.record() for run in session.scalars(query)])
+
+    def plan_stage(self, run_id: str, stage: str, shards: int) -> None:
+        """Say how many shards a stage has. Raises LedgerError if it was planned otherwise and some are committed."""
+
+        def work(session: Session) -> None:
+            _run(session, run_id)
+            planned = session.get(Stage, (run_id, stage))
+            if planned is None:
+                position = session.scalar(select(func.count()).where(Stage.run_id == run_id)) or 0
+                session.add(Stage(run_id=run_id, stage=stage, position=position, shards=shards))
+            elif planned.shards != shards:
+                _refuse_replanning(session, planned, shards)
+                planned.shards = shards
+
+        self._database.write(work)
+
+    def commit_shard(self, run_id: str, stage: str, shard: int, report: ShardReport) -> bool:
+        """Commit a shard whose files are in place; False, and nothing changed, if it is committed already. Raises AccountingError."""
+        if not report.closes:
+            raise AccountingError(
+                f"{stage} shard {shard} of run {run_id} lost rows: {report.rows_in} in, {report.rows_out} out, {sum(report.dropped.values())} dropped "
+                f"({report.dropped}); this is a defect of Gristmill: please report it with the run's log"
+            )
+
+        def work(session: Session) -> bool:
+            planned = session.get(Stage, (run_id, stage))
+            if planned is None or not 0 <= shard < planned.shards:
+                raise LedgerError(f"{stage} of run {run_id} has no shard {shard}: {planned.shards if planned else 'none'} planned")
+            if session.get(Shard, (run_id, stage, shard)) is not None:
+                return False
+            session.add(_shard_row(run_id, stage, shard, report))
+            return True
+
+        return self._database.write(work)
+
+    def committed(self, run_id: str, stage: str) -> dict[int, ShardReport]:
+        """Give the committed shards of a stage by number, in order."""
+        query = select(Shard).where(Shard.run_id == run_id, Shard.stage == stage).order_by(Shard.shard)
+        return self._database.read(lambda session: {row.shard: row.report() for row in session.scalars(query)})
+
+    def stages(self, run_id: str) -> list[StageReport]:
+        """Add up each planned stage, in the order of planning."""
+
+        def work(session: Session) -> list[StageReport]:
+            reports: dict[str, list[ShardReport]] = {}
+            for row in session.scalars(select(Shard).where(Shard.run_id == run_id).order_by(Shard.shard)):
+                reports.setdefault(row.stage, []).append(row.report())
+            planned = session.scalars(select(Stage).where(Stage.run_id == run_id).order_by(Stage.position, Stage.stage))
+            return [_stage_report(stage, reports.get(stage.stage, [])) for stage in planned]
+
+        return self._database.read(work)
+
+    def next_version(self, name: str, *, run_id: str | None = None) -> str:
+        """Reserve the next version of a release name (v1, v2, …); with a run, the one that it was given before, if any."""
+
+        def work(session: Session) -> str:
+            held = session.scalar(select(Version.number).where(Version.name == name, Version.run_id == run_id)) if run_id else None
+            if held is None:
+                held = (session.scalar(select(func.max(Version.number)).where(Version.name == name)) or 0) + 1
+                session.add(Version(name=name, number=held, run_id=run_id))
+            return f"v{held}"
+
+        return self._database.write(work)
+
+    def record_release(self, release: ReleaseRecord) -> None:
+        """Record a release that is in place, and its run as finished. Recording the same one again changes nothing; another one is refused."""
+
+        def work(session: Session) -> None:
+            run = _run(session, release.run_id)
+            held = session.get(Release, (release.name, release.version))
+            if held is None:
+                session.add(_release_row(release))
+            elif (held.run_id, held.manifest_sha256) != (release.run_id, release.manifest_sha256):
+                raise LedgerError(f"{release.name}/{release.version} was published by run {held.run_id}: a release never changes; publish a new version")
+            run.status, run.error, run.release = "finished", None, f"{release.name}/{release.version}"
+            run.finished_at = run.finished_at or _now()
+
+        self._database.write(work)
+
+    def releases(self, name: str | None = None) -> list[ReleaseRecord]:
+        """List releases by name, the newest version first."""
+        return self._database.read(lambda session: [row.record() for row in session.scalars(_releases(name))])
+
+    def release(self, name: str, version: str | None = None) -> ReleaseRecord:
+        """Find a release; without a version, the newest. Raises NotFoundError."""
+
+        def work(session: Session) -> ReleaseRecord:
+            rows = session.scalars(_releases(name)).all()
+            for row in rows:
+                if version in (None, row.version):
+                    return row.record()
+            if rows:
+                raise NotFoundError(f"{name} has no version {version}; there {_are([row.version for row in rows])}")
+            raise NotFoundError(f"no release named {name!r}{_near(name, session.scalars(select(Release.name).distinct()).all())}")
+
+        return self._database.read(work)
+
+    def note(self, run_id: str, key: str, value: Any) -> None:
+        """Keep a JSON value under a key of a run, in place of what was there."""
+
+        def work(session: Session) -> None:
+            _run(session, run_id)
+            session.merge(Note(run_id=run_id, key=key, value=value))
+
+        self._database.write(work)
+
+    def notes(self, run_id: str) -> dict[str, Any]:
+        """Give all that a run has noted, by key."""
+        query = select(Note).where(Note.run_id == run_id).order_by(Note.key)
+        return self._database.read(lambda session: {note.key: note.value for note in session.scalars(query)})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _run_id(fingerprint: str, attempt: int) -> str:
+    return fingerprint[:12] if attempt == 1 else f"{fingerprint[:12]}-{attempt}"
+
+
+def _run(session: Session, run_id: str) -> Run:
+    run = session.get(Run, run_id)
+    if run is None:
+        raise NotFoundError(f"no run {run_id!r}: see `gristmill runs list`")
+    return run
+
+
+def _find_run(session: Session, wanted: str) -> Run:
+    exact = session.get(Run, wanted)
+    if exact is not None:
+        return exact
+    beginning = session.scalars(select(Run).where(Run.run_id.startswith(wanted, autoescape=True)).order_by(Run.run_id).limit(5)).all()
+    if len(beginning) == 1:
+        return beginning[0]
+    if beginning:
+        raise NotFoundError(f"several runs begin with {wanted!r}: {', '.join(run.run_id for run in beginning)}; give more of the id")
+    known = session.execute(select(Run.run_id, Run.name).order_by(Run.started_at.desc()).limit(1000)).all()
+    named = [run_id for run_id, name in known if name == wanted][:3]
+    raise NotFoundError(f"no run {wanted!r}{_did_you_mean(named) or _near(wanted, [run_id for run_id, _ in known])}: see `gristmill runs list`")
+
+
+def _near(wanted: str, known: Any) -> str:
+    return _did_you_mean(get_close_matches(wanted, list(known), n=3, cutoff=0.5))
+
+
+def _did_you_mean(names: list[str]) -> str:
+    return f"; did you mean {' or '.join(names)}?" if names else ""
+
+
+def _are(names: list[str]) -> str:
+    return f"is {names[0]}" if len(names) == 1 else f"are {', '.join(names)}"
+
+
+def _refuse_replanning(session: Session, planned: Stage, shards: int) -> None:
+    done = session.scalar(select(func.count()).where(Shard.run_id == planned.run_id, Shard.stage == planned.stage))
+    if done:
+        raise LedgerError(
+            f"{planned.stage} of run {planned.run_id} has {done} of {planned.shards} shards committed and can't become {shards} shards: start anew with --fresh"
+        )
+
+
+def _shard_row(run_id: str, stage: str, shard: int, report: ShardReport) -> Shard:
+    return Shard(
+        run_id=run_id,
+        stage=stage,
+        shard=shard,
+        rows_in=report.rows_in,
+        rows_out=report.rows_out,
+        dropped=report.dropped,
+        calls=report.calls,
+        reused=report.reused,
+        prompt_tokens=report.prompt_tokens,
+        completion_tokens=report.completion_tokens,
+        seconds=report.seconds,
+        committed_at=_now(),
+    )
+
+
+def _stage_report(stage: Stage, shards: list[ShardReport]) -> StageReport:
+    return StageReport(stage=stage.stage, shards=stage.shards, committed=len(shards), total=add_reports(*shards))
+
+
+def _releases(name: str | None) -> Select[Release]:
+    query = select(Release).order_by(Release.name, Release.number.desc(), Release.published_at.desc())
+    return query if name is None else query.where(Release.name == name)
+
+
+def _release_row(release: ReleaseRecord) -> Release:
+    number = release.version.removeprefix("v")
+    return Release(
+        name=release.name,
+        version=release.version,
+        number=int(number) if number.isdecimal() else 0,
+        run_id=release.run_id,
+        path=release.path,
+        rows=release.rows,
+        manifest_sha256=release.manifest_sha256,
+        published_at=release.published_at,
+    )
