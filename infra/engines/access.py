@@ -1,0 +1,59 @@
+"""What an engine asks of whoever calls: a bearer key and TLS files, from settings; and how they stay out of every message."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.settings import Address, Settings
+from schemas.errors import EngineError, EngineFault, SettingsError
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Access:
+    """Credentials for one address. Its repr shows none of them."""
+
+    address: Address
+    key: str | None
+
+    def __repr__(self) -> str:
+        return f"Access({self.address})"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every call, names in lower case as gRPC wants them."""
+        return {"authorization": f"Bearer {self.key}"} if self.key else {}
+
+    def hide(self, text: str) -> str:
+        """Take the key out of a text: servers like to quote a wrong one."""
+        return text.replace(self.key, "***") if self.key else text
+
+    def holds_key(self, error: BaseException) -> bool:
+        """Say whether an error's own text would give the key away."""
+        return self.key is not None and self.key in f"{error!s} {error!r}"
+
+    def failure(self, fault: EngineFault, said: str, *, retry_after_s: float | None = None) -> EngineError:
+        """Make the error for this address from what the server or its library said."""
+        hint = _HINTS.get(fault, "").format(scheme=str(self.address).partition(":")[0])
+        return EngineError(f"{self.address}: {self.hide(said).strip() or fault.value}{hint}", fault=fault, retry_after_s=retry_after_s)
+
+
+_HINTS = {
+    EngineFault.UNREACHABLE: " (is the server up there, and does it want {scheme}?)",
+    EngineFault.REFUSED: " (check GRISTMILL_API_KEY, GRISTMILL_TLS_CA and whether the server wants {scheme})",
+    EngineFault.UNKNOWN_MODEL: " (check the model's name at the end of the address in GRISTMILL_ENGINES)",
+}
+
+
+def access_to(address: Address, settings: Settings) -> Access:
+    """Read the credentials for an address."""
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    return Access(address, key or None)
+
+
+def read_tls_file(path: Path | None, name: str) -> bytes | None:
+    """Read a certificate or key. Raises SettingsError naming the setting."""
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"GRISTMILL_{name.upper()}: can't read {path}: {error.strerror}") from error

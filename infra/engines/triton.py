@@ -1,0 +1,176 @@
+"""Models on NVIDIA Triton, over gRPC: reads what the server declares, then speaks that model's dialect, unary or streaming.
+
+What is sent and read is in triton_dialects.py and triton_scores.py; what failures mean, in triton_faults.py. Here are the connection and the call.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any
+
+import grpc
+from tritonclient.grpc import InferInput, InferResult
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from infra.engines.access import access_to, read_tls_file
+from infra.engines.triton_dialects import Dialect
+from infra.engines.triton_faults import fault_of, status_and_message
+from infra.engines.triton_model import ServedModel, served_model
+from infra.engines.triton_scores import dialect_of
+from infra.settings import Address, Settings
+from schemas.engine import Answer, Deadlines, EngineFacts, Request
+from schemas.errors import EngineError, EngineFault
+from schemas.model_card import ModelCard
+
+_DEFAULT_MODELS = {"instruct": "ensemble", "base": "ensemble", "reward": "reward", "embedding": "embedding"}
+_UNLIMITED = 2**31 - 1
+_GRACE_S = 2.0
+"""How long past gRPC's own deadline asyncio's waits, so that gRPC's better message wins."""
+
+
+def open_engine(address: Address, card: ModelCard, settings: Settings) -> "TritonEngine":
+    """Open the adapter; see infra.engines.open_engine."""
+    return TritonEngine(address, card, settings)
+
+
+class TritonEngine:
+    """One model on one Triton server."""
+
+    def __init__(self, address: Address, card: ModelCard, settings: Settings) -> None:
+        self._address = address
+        self._card = card
+        self._settings = settings
+        self._access = access_to(address, settings)
+        self._name = address.path.strip("/") or _DEFAULT_MODELS[card.role]
+        self._headers = self._access.headers
+        # Without this header a failure inside a stream comes without its status.
+        self._stream_headers = self._headers | {"triton_grpc_error": "true"}
+        self._known: tuple[ServedModel, Dialect, EngineFacts] | None = None
+        self._inspecting = asyncio.Lock()
+
+    async def inspect(self) -> EngineFacts:
+        """Read what is served here."""
+        return (await self._knowledge())[2]
+
+    async def call(self, request: Request, deadlines: Deadlines) -> Answer:
+        """Make one attempt at one request."""
+        model, dialect, _ = self._known or await self._knowledge()
+        inputs = dialect.inputs(request)
+        async with self._one_error(deadlines.total_s):
+            results = await self._ask(model, inputs, request.key, deadlines.total_s)
+            if not results:
+                raise EngineError("the stream ended without an answer", fault=EngineFault.GARBLED)
+            return dialect.answer(results, request)
+
+    async def close(self) -> None:
+        """Close the channel."""
+        if "_client" in self.__dict__:
+            await self.__dict__.pop("_client").close()
+
+    async def _ask(self, model: ServedModel, inputs: list[InferInput], key: str, seconds: float) -> Sequence[InferResult]:
+        if model.decoupled:
+            return await self._stream(model.name, inputs, key, seconds)
+        return [await self._client.infer(model.name, inputs, request_id=key, client_timeout=seconds, headers=self._headers)]
+
+    async def _stream(self, name: str, inputs: list[InferInput], key: str, seconds: float) -> list[InferResult]:
+        async def one_request() -> AsyncIterator[dict[str, Any]]:
+            yield {"model_name": name, "inputs": inputs, "request_id": key}
+
+        replies = self._client.stream_infer(one_request(), stream_timeout=seconds, headers=self._stream_headers)
+        results = []
+        try:
+            async for result, error in replies:
+                if error is not None:
+                    raise error
+                results.append(result)
+        finally:
+            replies.cancel()  # nothing to do after a whole answer; after anything else the server stops working on it
+        return results
+
+    async def _knowledge(self) -> tuple[ServedModel, Dialect, EngineFacts]:
+        async with self._inspecting:
+            if self._known is None:
+                async with self._one_error(self._settings.connect_s):
+                    self._known = await self._read_server()
+        return self._known
+
+    async def _read_server(self) -> tuple[ServedModel, Dialect, EngineFacts]:
+        asked: dict[str, Any] = {"headers": self._headers, "client_timeout": self._settings.connect_s}
+        if not await self._client.is_server_live(**asked):
+            raise EngineError("the server is not live", fault=EngineFault.UNHEALTHY)
+        server = await self._client.get_server_metadata(**asked)
+        metadata = await self._client.get_model_metadata(self._name, **asked)
+        if not await self._client.is_model_ready(self._name, **asked):
+            raise EngineError(f"the model {self._name} is not ready", fault=EngineFault.UNHEALTHY)
+        config = await self._client.get_model_config(self._name, **asked)
+        model = served_model(metadata, config.config)
+        dialect = dialect_of(model, self._card)
+        return model, dialect, self._facts(model, dialect, f"{server.name} {server.version}")
+
+    def _facts(self, model: ServedModel, dialect: Dialect, server: str) -> EngineFacts:
+        return EngineFacts(
+            address=str(self._address),
+            served_model=model.name,
+            kind=dialect.kind,
+            server=server,
+            decoupled=model.decoupled,
+            options=dialect.options,
+            tells=dialect.tells,
+            attributes=dialect.attributes,
+        )
+
+    @asynccontextmanager
+    async def _one_error(self, seconds: float) -> AsyncIterator[None]:
+        """Turn whatever fails inside into one EngineError that names the address and holds no secret."""
+        try:
+            async with asyncio.timeout(seconds + _GRACE_S):
+                yield
+            return
+        except EngineError as error:
+            failure, cause = self._access.failure(error.fault, str(error)), error.__cause__
+        except TimeoutError as error:
+            failure, cause = self._access.failure(EngineFault.DEADLINE, f"no answer within {seconds:g} s"), error
+        except (InferenceServerException, grpc.RpcError) as error:
+            status, said = status_and_message(error)
+            failure, cause = self._access.failure(fault_of(status, said), said or f"status {status}"), error
+        raise failure from (None if cause is None or self._access.holds_key(cause) else cause)
+
+    @cached_property
+    def _client(self) -> InferenceServerClient:
+        """Connect. It belongs to the event loop that is running now."""
+        host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
+        return InferenceServerClient(f"{host}:{self._address.port}", creds=self._credentials(), channel_args=self._channel_options())
+
+    def _credentials(self) -> grpc.ChannelCredentials | None:
+        if not self._address.tls:
+            return None
+        return grpc.ssl_channel_credentials(
+            root_certificates=read_tls_file(self._settings.tls_ca, "tls_ca"),
+            private_key=read_tls_file(self._settings.tls_key, "tls_key"),
+            certificate_chain=read_tls_file(self._settings.tls_cert, "tls_cert"),
+        )
+
+    def _channel_options(self) -> list[tuple[str, int]]:
+        """State every option: tritonclient's own defaults fall away as soon as one is given."""
+        connect_ms = round(self._settings.connect_s * 1000)
+        return [
+            ("grpc.max_send_message_length", _UNLIMITED),
+            ("grpc.max_receive_message_length", _UNLIMITED),
+            # The limit on one attempt to connect goes by this name; by default it is 20 s.
+            ("grpc.min_reconnect_backoff_ms", connect_ms),
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.max_reconnect_backoff_ms", max(2000, connect_ms)),
+            # Two channels to one server are two connections; otherwise gRPC would share one between event loops.
+            ("grpc.use_local_subchannel_pool", 1),
+            *_KEEPALIVE,
+        ]
+
+
+_KEEPALIVE = [
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+]

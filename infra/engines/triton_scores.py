@@ -1,0 +1,94 @@
+"""Reward and embedding models on Triton: one text in, a row of numbers out.
+
+A reward model takes `sentences` (the rendered conversation) and gives `rewards` and, if it tells, `exceeded`; that is NeMo-Aligner's server contract
+widened, so those servers are understood as well. An embedding model takes one text and gives one row of floats, whatever it calls them.
+"""
+
+import math
+from collections.abc import Sequence
+
+from tritonclient.grpc import InferInput, InferResult
+
+from infra.engines.rewards import reward_facts, reward_from_numbers
+from infra.engines.triton_dialects import Dialect, generation_dialect
+from infra.engines.triton_model import ServedModel, values_in
+from schemas.engine import Answer, Embedding, Request
+from schemas.errors import EngineError, EngineFault
+from schemas.model_card import ModelCard
+
+
+def dialect_of(model: ServedModel, card: ModelCard) -> Dialect:
+    """Choose how to talk to a model that plays the card's role. Raises EngineError(UNSUPPORTED) if it can't play it."""
+    if card.role == "reward":
+        return RewardDialect(model, card)
+    if card.role == "embedding":
+        return EmbeddingDialect(model)
+    return generation_dialect(model, card)
+
+
+class RewardDialect:
+    """`sentences` in, `rewards` out."""
+
+    kind = "triton/reward"
+    options: frozenset[str] = frozenset()
+    tells: frozenset[str] = frozenset()
+
+    def __init__(self, model: ServedModel, card: ModelCard) -> None:
+        if "sentences" not in model.inputs or "rewards" not in model.outputs:
+            raise _unfit(model, "a reward model takes `sentences` and gives `rewards`")
+        self._model = model
+        self._facts = reward_facts(card)
+        self.attributes = self._facts.attributes
+        served = tuple(name.strip() for name in model.parameters.get("attributes", "").split(",") if name.strip())
+        if served and served[-len(self.attributes) :] != self.attributes:
+            message = f"the model {model.name} grades {', '.join(served)}, the card {card.id} says {', '.join(self.attributes)}: is it another model?"
+            raise EngineError(message, fault=EngineFault.UNSUPPORTED)
+
+    def inputs(self, request: Request) -> list[InferInput]:
+        # Always the same set of inputs: Triton batches only requests that have equal ones.
+        return [self._model.tensor("sentences", request.prompt.encode())]
+
+    def answer(self, results: Sequence[InferResult], request: Request) -> Answer:
+        exceeded = values_in(results[-1], "exceeded")
+        too_long = exceeded is not None and exceeded.size > 0 and bool(exceeded.flat[0])
+        return reward_from_numbers(_floats(results[-1], "rewards"), self._facts, exceeded=too_long)
+
+
+class EmbeddingDialect:
+    """One text in, one row of floats out."""
+
+    kind = "triton/embedding"
+    options: frozenset[str] = frozenset()
+    tells: frozenset[str] = frozenset()
+    attributes: tuple[str, ...] = ()
+
+    def __init__(self, model: ServedModel) -> None:
+        texts = [name for name, datatype in model.inputs.items() if datatype == "BYTES"]
+        vectors = [name for name, datatype in model.outputs.items() if datatype.startswith("FP")]
+        if len(texts) != 1 or len(vectors) != 1:
+            raise _unfit(model, "an embedding model takes one text and gives one row of floats")
+        self._model, self._text, self._vector = model, texts[0], vectors[0]
+
+    def inputs(self, request: Request) -> list[InferInput]:
+        return [self._model.tensor(self._text, request.prompt.encode())]
+
+    def answer(self, results: Sequence[InferResult], request: Request) -> Answer:
+        vector = _floats(results[-1], self._vector)
+        if not vector or not all(map(math.isfinite, vector)):
+            raise EngineError(f"{self._vector} is empty or not finite", fault=EngineFault.GARBLED)
+        return Embedding(tuple(vector))
+
+
+def _floats(result: InferResult, name: str) -> list[float]:
+    array = values_in(result, name)
+    if array is None:
+        raise EngineError(f"the answer has no {name}", fault=EngineFault.GARBLED)
+    try:
+        return [float(value) for value in array.flat]
+    except (TypeError, ValueError) as error:
+        raise EngineError(f"{name} is not numbers", fault=EngineFault.GARBLED) from error
+
+
+def _unfit(model: ServedModel, wanted: str) -> EngineError:
+    message = f"the model {model.name} takes {', '.join(model.inputs)} and gives {', '.join(model.outputs)}: {wanted}"
+    return EngineError(message, fault=EngineFault.UNSUPPORTED)
