@@ -1,17 +1,12 @@
 """Great Expectations over one Parquet partition, made to run on a Dask worker; results merge into one document a data set.
 
 Nested columns are laid flat with Arrow first (a table of rows, and one of each list's items), so that Great Expectations checks plain
-pandas columns. It is imported inside functions alone (seconds), its suites are built once a process, and it is told to write nothing,
-send nothing and draw no progress bars.
+pandas columns (tasks/suites.py).
 """
 
 import math
-import os
-import threading
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -28,13 +23,12 @@ from schemas.errors import ContractError
 from schemas.expectations import COUNT, Expectation, Severity, expectations
 from schemas.records import Drop, drop_record
 from tasks.row_rules import Ints, row_rules
+from tasks.suites import run_suite
 
 NAMED_ROWS = 20
 """Failing rows named for each expectation in the merged document: enough to look at, however many failed."""
 
 PARTITION_ROWS = 50_000
-
-_SUITES_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,28 +153,6 @@ def split_failures(table: pa.Table, result: PartitionResult, record: type) -> Sp
     return SplitRows(table.take(pa.array(good)), drops)
 
 
-def find_repeated_ids(paths: Sequence[Path], column: str, *, at_once: int = 4_000_000) -> tuple[str, ...]:
-    """Find ids that occur more than once across partitions, holding at most about `at_once` ids in memory; the first few of them."""
-    rows = sum(pq.ParquetFile(path).metadata.num_rows for path in paths)
-    groups = min(256, max(1, math.ceil(rows / at_once)))
-    repeated: list[str] = []
-    for group in range(groups):
-        counts = pc.value_counts(pa.chunked_array([_ids_of_group(path, column, group, groups) for path in paths], pa.string()))
-        repeated += counts.filter(pc.greater(pc.struct_field(counts, "counts"), 1)).field("values").to_pylist()
-        if len(repeated) >= NAMED_ROWS:
-            break
-    return tuple(sorted(repeated)[:NAMED_ROWS])
-
-
-def _ids_of_group(path: Path, column: str, group: int, groups: int) -> pa.Array:
-    ids = pq.ParquetFile(path).read(columns=[column]).column(0).combine_chunks()
-    if groups == 1:
-        return ids
-    # Ids are hashes, so their last two hex digits part them evenly.
-    wanted = pa.array([f"{number:02x}" for number in range(256) if number % groups == group])
-    return ids.filter(pc.is_in(pc.utf8_slice_codeunits(ids, start=-2), value_set=wanted))
-
-
 def _by_table(expectation: Expectation) -> str:
     return expectation.table
 
@@ -219,8 +191,7 @@ def _flatten(rows: pa.StructArray, record: type, table: str, context_tokens: int
 def _run(frame: _Frame, wanted: tuple[Expectation, ...], ids: pa.ChunkedArray, record: type, table: str) -> list[CheckResult]:
     if not len(frame.row):
         return [CheckResult(one.name, one.severity, 0, 0, (), ()) for one in wanted]
-    with _SUITES_LOCK:
-        found = _ask_great_expectations(frame, wanted, record, table)
+    found = run_suite(record, table, {one.column: frame.column(one.column) for one in wanted})
     return [_check_result(one, found[one.name], frame.row, ids) for one in wanted]
 
 
@@ -228,62 +199,6 @@ def _check_result(expectation: Expectation, items: list[int], row: Ints, ids: pa
     rows = tuple(int(one) for one in np.unique(row[np.array(items, np.int64)]))
     named = tuple(str(one) for one in ids.take(pa.array(rows[:NAMED_ROWS], pa.int64())).to_pylist())
     return CheckResult(expectation.name, expectation.severity, len(row), len(items), rows, named)
-
-
-def _ask_great_expectations(frame: _Frame, wanted: tuple[Expectation, ...], record: type, table: str) -> dict[str, list[int]]:
-    """Run the suite; the places of the items that failed, by expectation."""
-    import pandas as pd
-
-    columns = {one.column: frame.column(one.column) for one in wanted}
-    data = pd.DataFrame({name: _as_pandas(column) for name, column in columns.items()})
-    batch, suite = _suite(record, table)
-    outcome = batch.get_batch({"dataframe": data}).validate(suite, result_format="COMPLETE")
-    return {one.expectation_config.meta["name"]: _unexpected(one) for one in outcome.results}
-
-
-def _as_pandas(column: Any) -> Any:
-    return column.to_pandas() if isinstance(column, pa.Array) else column
-
-
-def _unexpected(result: Any) -> list[int]:
-    if "unexpected_index_list" in result.result:
-        return list(result.result["unexpected_index_list"] or ())
-    if result.success:
-        return []
-    name = result.expectation_config.meta["name"]
-    raise ContractError(f"Great Expectations could not evaluate {name}: {result.exception_info}")
-
-
-@cache
-def _context() -> Any:
-    # Releases before 1.24 count usage unless told not to; read at import.
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import great_expectations as gx
-
-        context: Any = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    return context
-
-
-@cache
-def _suite(record: type, table: str) -> tuple[Any, Any]:
-    """Build a flat table's batch definition and suite, once a process."""
-    context = _context()
-    import great_expectations as gx
-
-    name = f"{record.__name__}.{table}"
-    batch = context.data_sources.add_pandas(name).add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
-    specs = [one for one in expectations(record) if one.table == table]
-    checks = [_implementation(one.type)(column=one.column, severity=one.severity, meta={"name": one.name}, **one.kwargs) for one in specs]
-    return batch, gx.ExpectationSuite(name=name, expectations=checks)
-
-
-def _implementation(name: str) -> Any:
-    from great_expectations.expectations.registry import get_expectation_impl
-
-    return get_expectation_impl(name)
 
 
 def _merge_check(spec: Expectation, found: Sequence[CheckResult]) -> dict[str, Any]:
