@@ -76,10 +76,13 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_table(path: Path, table: pa.Table, *, row_group: int = ROW_GROUP) -> None:
-    """Write Parquet: equal rows and schema give equal bytes, however the table is chunked and whatever metadata it carries."""
+def write_table(path: Path, table: pa.Table, *, row_group: int = ROW_GROUP, **layout: Any) -> None:
+    """Write Parquet: equal rows and schema give equal bytes, however the table is chunked and whatever metadata it carries.
+
+    `layout` are further options of Arrow's Parquet writer.
+    """
     plain = table.replace_schema_metadata(None)
-    with replacing(path) as file, pq.ParquetWriter(file, plain.schema, **_FORMAT) as writer:
+    with replacing(path) as file, pq.ParquetWriter(file, plain.schema, **(_FORMAT | layout)) as writer:
         for start in range(0, max(plain.num_rows, 1), row_group):
             writer.write_table(plain.slice(start, row_group).combine_chunks(), row_group_size=row_group)
 
