@@ -116,13 +116,11 @@ class _TextDialect:
         self._constant = [model.tensor(name, value) for name, value in flags if name in model.inputs]
         self._cumulative = False
         self._tells_reason = "return_finish_reason" in model.inputs and "finish_reason" in model.outputs
-        self._tells_tokens = {"num_input_tokens", "num_output_tokens"} <= model.outputs.keys()
-
-    @property
-    def tells(self) -> frozenset[str]:
-        return frozenset({"finish_reason"} if self._tells_reason else ()) | frozenset({"tokens"} if self._tells_tokens else ())
+        tells_tokens = {"num_input_tokens", "num_output_tokens"} <= model.outputs.keys()
+        self.tells = frozenset((["finish_reason"] if self._tells_reason else []) + (["tokens"] if tells_tokens else []))
 
     def answer(self, results: Sequence[InferResult], request: Request) -> Answer:
+        """Read text, reason and counts."""
         assert isinstance(request, GenerateRequest)
         text = self._text(results)
         counted_in = count_in(results[:1], "num_input_tokens")
@@ -164,6 +162,7 @@ class TensorDialect(_TextDialect):
         self._knobs = lru_cache(maxsize=64)(self._make_knobs)
 
     def inputs(self, request: Request) -> list[InferInput]:
+        """Give the prompt and the seed, beside tensors made before."""
         assert isinstance(request, GenerateRequest)
         inputs = [self._model.tensor("text_input", request.prompt.encode()), *self._knobs(request.sampling), *self._constant]
         if self._seed:
@@ -202,6 +201,7 @@ class VllmDialect(_TextDialect):
         super().__init__(model, card, "exclude_input_in_output")
 
     def inputs(self, request: Request) -> list[InferInput]:
+        """Give the prompt and the JSON of knobs."""
         assert isinstance(request, GenerateRequest)
         knobs = json.dumps(_vllm_parameters(request), ensure_ascii=False)
         prompt, parameters = request.prompt.encode(), knobs.encode()

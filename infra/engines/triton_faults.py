@@ -51,7 +51,7 @@ def fault_of(status: str | None, message: str) -> EngineFault:
     for words, fault in _WORDS:
         if words.search(message):
             return fault
-    return _STATUS[status] if status in _STATUS else EngineFault.UNHEALTHY
+    return _STATUS.get(status or "", EngineFault.UNHEALTHY)
 
 
 def status_and_message(error: Exception) -> tuple[str | None, str]:

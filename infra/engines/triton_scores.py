@@ -45,10 +45,12 @@ class RewardDialect:
             raise EngineError(message, fault=EngineFault.UNSUPPORTED)
 
     def inputs(self, request: Request) -> list[InferInput]:
+        """Give the conversation."""
         # Always the same set of inputs: Triton batches only requests that have equal ones.
         return [self._model.tensor("sentences", request.prompt.encode())]
 
     def answer(self, results: Sequence[InferResult], request: Request) -> Answer:
+        """Name the numbers."""
         exceeded = values_in(results[-1], "exceeded")
         too_long = exceeded is not None and exceeded.size > 0 and bool(exceeded.flat[0])
         return reward_from_numbers(_floats(results[-1], "rewards"), self._facts, exceeded=too_long)
@@ -70,9 +72,11 @@ class EmbeddingDialect:
         self._model, self._text, self._vector = model, texts[0], vectors[0]
 
     def inputs(self, request: Request) -> list[InferInput]:
+        """Give the text."""
         return [self._model.tensor(self._text, request.prompt.encode())]
 
     def answer(self, results: Sequence[InferResult], request: Request) -> Answer:
+        """Read the vector."""
         vector = _floats(results[-1], self._vector)
         if not vector or not all(map(math.isfinite, vector)):
             raise EngineError(f"{self._vector} is empty or not finite", fault=EngineFault.GARBLED)

@@ -1,0 +1,61 @@
+"""From HTTP statuses and httpx's exceptions to EngineFaults."""
+
+import ssl
+import time
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from schemas.errors import EngineFault
+
+_STATUS = {
+    401: EngineFault.REFUSED,
+    403: EngineFault.REFUSED,
+    404: EngineFault.UNKNOWN_MODEL,
+    408: EngineFault.DEADLINE,
+    425: EngineFault.OVERLOADED,
+    429: EngineFault.OVERLOADED,
+    499: EngineFault.CANCELLED,
+    503: EngineFault.OVERLOADED,
+    504: EngineFault.DEADLINE,
+}
+
+
+def fault_of_status(status: int) -> EngineFault:
+    """Name the fault behind an HTTP status that is not a success."""
+    return _STATUS.get(status) or (EngineFault.UNHEALTHY if status >= 500 else EngineFault.BAD_REQUEST)
+
+
+def fault_of_exception(error: httpx.HTTPError) -> EngineFault:
+    """Name the fault behind a failure to speak HTTP at all."""
+    if _from_tls(error):
+        return EngineFault.REFUSED
+    if isinstance(error, httpx.ConnectTimeout | httpx.NetworkError):
+        return EngineFault.UNREACHABLE
+    if isinstance(error, httpx.TimeoutException):
+        return EngineFault.DEADLINE
+    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" in str(error):
+        return EngineFault.UNREACHABLE
+    return EngineFault.GARBLED
+
+
+def retry_after_s(value: str | None, now: float | None = None) -> float | None:
+    """Read a Retry-After header: seconds, or a date. None for what can't be read."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        when = parsedate_to_datetime(value).timestamp()
+    except ValueError:
+        return None
+    return max(0.0, when - (time.time() if now is None else now))
+
+
+def _from_tls(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
