@@ -2,21 +2,22 @@
 
 from pathlib import Path
 
-from prefect import flow
-
 from infra.privacy import switch_off_telemetry
+from prefect import flow
+from tasks.stages.publish import publish_run
+from tasks.stages.validate import validate_rows
+
 from infra.settings import read_settings
-from tasks.catalogue import load_recipe, rehearse as on_rehearsal_models
+from tasks.catalogue import load_recipe
+from tasks.catalogue import rehearse as on_rehearsal_models
 from tasks.run_state import RunOutcome, open_run
 from tasks.stages.dedup import dedup_conversations
 from tasks.stages.filter import filter_conversations
 from tasks.stages.pair import pair_conversations
 from tasks.stages.prompts import write_prompts
-from tasks.stages.publish import publish_run
 from tasks.stages.responses import answer_prompts
 from tasks.stages.score import score_conversations
 from tasks.stages.screen import screen_prompts
-from tasks.stages.validate import validate_rows
 
 switch_off_telemetry()
 
@@ -36,6 +37,7 @@ def produce(recipe: str, data: str | None = None, fresh: bool = False, rehearse:
         data: folder of runs, calls and releases (default: GRISTMILL_DATA, else ./data)
         fresh: run anew although a run of this recipe is there; calls already paid for are used again
         rehearse: put the small built-in models in the place of the recipe's; every row is marked so
+
     """
     settings = read_settings(data=data)
     loaded = load_recipe(Path(recipe), cards=settings.cards)

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import SettingsError
@@ -75,10 +75,16 @@ class Settings(BaseSettings):
     triton_python: Path = ROOT / ".venv-triton" / "bin" / "python"
     """Python of the embedded Triton server's environment."""
 
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, data: Path) -> Path:
+        # Dask workers and Prefect runs have working folders of their own.
+        return data.absolute()
+
     @cached_property
     def ledger_url(self) -> str:
         """The ledger's SQLAlchemy URL."""
-        return self.database_url or f"sqlite:///{(self.data / 'ledger.db').absolute()}"
+        return self.database_url or f"sqlite:///{self.data / 'ledger.db'}"
 
     @cached_property
     def addresses(self) -> dict[str, tuple[Address, ...]]:

@@ -1,6 +1,7 @@
 """A run's bookkeeping as values: what the ledger stores and the CLI and report show."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 RunStatus = Literal["running", "failed", "interrupted", "finished"]
@@ -88,3 +89,29 @@ def add_reports(*reports: ShardReport) -> ShardReport:
         completion_tokens=sum(one.completion_tokens for one in reports),
         seconds=sum(one.seconds for one in reports),
     )
+
+
+def fold_steps(stages: Sequence[StageReport]) -> tuple[StageReport, ...]:
+    """Join the steps of a stage (`prompts/0-open_qa/1-subtopics`) into one report of it.
+
+    What a step puts out its successor takes in, in rows of what the stage as a whole makes; so of each chain of steps the first one's
+    rows in, the last one's rows out and all drops count, and the sum closes as its parts do.
+    """
+    chains: dict[str, list[StageReport]] = {}
+    for one in stages:
+        chains.setdefault(one.stage.rpartition("/")[0] or one.stage, []).append(one)
+    folded: dict[str, list[StageReport]] = {}
+    for chain, steps in chains.items():
+        folded.setdefault(chain.partition("/")[0], []).append(_fold_chain(steps))
+    return tuple(_add_stages(name, parts) for name, parts in folded.items())
+
+
+def _fold_chain(steps: Sequence[StageReport]) -> StageReport:
+    whole = _add_stages(steps[0].stage, steps)
+    total = replace(whole.total, rows_in=steps[0].total.rows_in, rows_out=steps[-1].total.rows_out)
+    return replace(whole, total=total)
+
+
+def _add_stages(name: str, parts: Sequence[StageReport]) -> StageReport:
+    total = add_reports(*(part.total for part in parts))
+    return StageReport(name, sum(part.shards for part in parts), sum(part.committed for part in parts), total)

@@ -7,10 +7,12 @@ memoised beneath it is datatrove's rollout; here a call is keyed by its content 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from infra.calls import CallStore
 from infra.engines.session import EngineSession
+
 from infra.journal import Journal
 from infra.storage import RunFolder
 from schemas.engine import Answer, Completion, EngineFacts, GenerateRequest, Request, Sampling
@@ -142,8 +144,13 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
 def open_calls(session: EngineSession, folder: RunFolder, stage: str, shard: int, item_ids: Sequence[str]) -> tuple[ShardCalls, Journal]:
     """Open a shard's journal and load what the call store knows of its records."""
     known = CallStore(folder.data / "calls").load(item_ids)
-    journal = Journal.open(folder.journal(stage, shard))
+    journal = Journal.open(journal_path(folder, stage, shard))
     return ShardCalls(session, journal, known), journal
+
+
+def journal_path(folder: RunFolder, stage: str, shard: int) -> Path:
+    """Name a shard's journal; a step's stage name has slashes."""
+    return folder.journal(stage.replace("/", "."), shard)
 
 
 def hand_over(folder: RunFolder, stage: str, shard: int) -> None:
@@ -151,7 +158,7 @@ def hand_over(folder: RunFolder, stage: str, shard: int) -> None:
 
     Done after the commit: until then the journal tells which calls this run itself paid for. Killed in between, the next start sweeps it.
     """
-    path = folder.journal(stage, shard)
+    path = journal_path(folder, stage, shard)
     if not path.exists():
         return
     with Journal.open(path) as journal:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.calls import CallStore
 from infra.engines.session import EngineSession
+
 from infra.ledger import Ledger
 from infra.settings import Address, Settings
 from infra.storage import RunFolder, hold_run, write_text
@@ -65,7 +66,6 @@ class Run:
     ledger: Ledger
     folder: RunFolder
     session: EngineSession
-    addresses: dict[str, tuple[Address, ...]]
     cast: Cast
     _stack: contextlib.ExitStack
     _started: float = field(default_factory=time.monotonic)
@@ -83,7 +83,7 @@ class Run:
     @cached_property
     def job(self) -> Job:
         """The run as a worker needs it."""
-        return Job(self.folder, self.settings, self.addresses, self.cast)
+        return Job(self.folder, self.settings, dict(self.session.addresses), self.cast)
 
     @cached_property
     def client(self) -> "Client":
@@ -140,12 +140,16 @@ def finished_outcome(ledger: Ledger, record: RunRecord, *, already: bool = True)
 def _told_to_ledger(ledger: Ledger, record: RunRecord) -> Iterator[None]:
     try:
         yield
-    except (KeyboardInterrupt, SystemExit) as stop:
+    except KeyboardInterrupt as stop:
         ledger.set_status(record.run_id, "interrupted", error="stopped by a signal")
         raise RunInterruptedError(f"run {record.run_id} was stopped; everything finished is kept") from stop
-    except BaseException as error:
+    except Exception as error:
         known = isinstance(error, GristmillError)
         ledger.set_status(record.run_id, "failed", error=str(error) if known else f"{type(error).__name__}: {error}")
+        raise
+    except BaseException:
+        # Prefect's TerminationSignal (SIGTERM, or Cancel in its UI) and its kin.
+        ledger.set_status(record.run_id, "interrupted", error="stopped by a signal")
         raise
 
 
@@ -154,19 +158,22 @@ def _prepare(loaded: LoadedRecipe, settings: Settings, ledger: Ledger, record: R
     folder = RunFolder(settings.data, record.run_id)
     write_text(folder.root / "recipe.yaml", loaded.path.read_text(encoding="utf-8"))
     CallStore(settings.data / "calls").sweep(settings.data / "journal", {record.run_id})
-    addresses = open_addresses(loaded, settings, stack, log_path=folder.root / "triton.log")
-    session = EngineSession(settings, addresses)
-    stack.callback(session.close)
+    session = connect(loaded, settings, stack, log_path=folder.root / "triton.log")
     HUB.watch("this process", lambda: read_meter(session))
     cast = check_engines(loaded, session)
     for card_id, facts in cast.facts.items():
         ledger.note(record.run_id, f"engine:{card_id}", _describe(facts))
-    return Run(record, loaded, settings, ledger, folder, session, addresses, cast, stack)
+    return Run(record, loaded, settings, ledger, folder, session, cast, stack)
 
 
-def open_addresses(
-    loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None
-) -> dict[str, tuple[Address, ...]]:
+def connect(loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None) -> EngineSession:
+    """Open a session to every engine of a recipe, closed with the stack."""
+    session = EngineSession(settings, open_addresses(loaded, settings, stack, log_path=log_path))
+    stack.callback(session.close)
+    return session
+
+
+def open_addresses(loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None) -> dict[str, tuple[Address, ...]]:
     """Say where each card is served, starting the embedded Triton for rehearsal cards that have no address."""
     addresses = dict(settings.addresses)
     homeless = {card.id for card in loaded.cards.values() if card.rehearsal and card.id not in addresses}

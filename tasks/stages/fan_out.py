@@ -4,8 +4,10 @@ Both keep a bounded window of shards under way, skip what an earlier process com
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
+from schemas.errors import EngineError
 from schemas.run import ShardReport
 from tasks.progress import HUB, Calls
 from tasks.run_state import Job, Run
@@ -19,19 +21,40 @@ QUEUED_PER_WORKER = 3
 METER_TOPIC = "gristmill-calls"
 
 
-def on_prefect(run: Run, task: "Task[..., ShardReport]", stage: str, shards: int, arguments: Callable[[int], dict[str, Any]]) -> None:
+def shard_task(work: Callable[..., ShardReport]) -> "Task[..., ShardReport]":
+    """Make a function of one shard a Prefect task, retried where its engines were away for a while.
+
+    Nothing of it is cached or stored by Prefect: what is done is in the ledger, the journal and the run folder.
+    """
+    from prefect import task
+    from prefect.cache_policies import NO_CACHE
+
+    return task(work, cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=[2, 20], retry_jitter_factor=0.5, retry_condition_fn=may_pass)
+
+
+def may_pass(task: Any, task_run: Any, state: Any) -> bool:
+    """Say whether a failed task's cause may pass: engines that were away. All else fails at once."""
+    error = getattr(state, "data", None)
+    error = getattr(error, "result", error)
+    return isinstance(error, EngineError) and error.fault.passing
+
+
+def on_prefect(run: Run, task: "Task[..., ShardReport]", name: str, shards: int, **arguments: Any) -> None:
     """Run one Prefect task a shard, `settings.shards_in_flight` at once; the task commits its shard itself.
 
-    `arguments(shard)` are the task's keyword arguments. The first failure (after the task's own retries) stops the stage and is raised.
+    The task is called with the run, the shard's number and `arguments`. The first failure, after the task's own retries, stops the stage
+    and is raised.
     """
-    from concurrent.futures import FIRST_COMPLETED, wait
+    from prefect.utilities.annotations import quote
 
-    committed = run.ledger.committed(run.run_id, stage)
+    committed = run.ledger.committed(run.run_id, name)
     waiting = iter([shard for shard in range(shards) if shard not in committed])
-    under_way: dict[Any, Any] = {}
+    under_way: dict[Future[Any], Any] = {}
     while True:
         while len(under_way) < run.settings.shards_in_flight and (shard := next(waiting, None)) is not None:
-            future = task.with_options(task_run_name=f"{stage} {shard + 1} of {shards}").submit(**arguments(shard))
+            named = task.with_options(task_run_name=f"{name} {shard + 1} of {shards}")
+            # Unquoted, Prefect would walk through the whole run looking for futures.
+            future = named.submit(run=quote(run), shard=shard, **{key: quote(value) for key, value in arguments.items()})
             under_way[future.wrapped_future] = future
         if not under_way:
             return

@@ -4,8 +4,8 @@ import time
 from functools import partial
 
 from infra.storage import read_records, write_records
-from schemas.records import Conversation, Drop
 from schemas.recipe import FilterEntry
+from schemas.records import Conversation, Drop
 from schemas.run import ShardReport
 from tasks.filters import apply_filters
 from tasks.progress import HUB

@@ -1,19 +1,19 @@
 """Stage `prompts`: each technique's steps in turn, each step's items cut into shards, a Prefect task a shard."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from prefect import task
-
 from infra.storage import read_records, write_records
-from schemas.errors import AccountingError, EngineError
+from schemas.errors import AccountingError
 from schemas.records import Drop, Prompt, WorkItem, drop_record
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedTechnique
 from tasks.progress import HUB
 from tasks.rollout import RecordAsk, Refused, hand_over, open_calls, run_records
 from tasks.run_state import Run
-from tasks.stages.fan_out import on_prefect
+from tasks.stages.fan_out import on_prefect, shard_task
+from tasks.tally import tally
 from tasks.technique import Made, Opening, Step
 
 
@@ -34,7 +34,7 @@ def _run_technique(run: Run, number: int, technique: LoadedTechnique) -> list[Pa
         shards = _cut(run, name, items)
         committed = run.committed(name, shards)
         HUB.stage_grows("prompts", shards=shards, committed={n: share_of_stage(r, technique, index) for n, r in committed.items()})
-        on_prefect(run, write_step_shard, name, shards, lambda shard, at=index, to=name: {"run": run, "technique": technique, "index": at, "stage": to, "shard": shard})
+        on_prefect(run, write_step_shard, name, shards, technique=technique, index=index, stage=name)
         parts = run.folder.parts(name)
         if index < len(technique.module.STEPS) - 1:
             items = [item for part in parts for item in read_records(part, WorkItem)]
@@ -53,7 +53,7 @@ def _cut(run: Run, name: str, items: list[WorkItem]) -> int:
     return shards
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=lambda _task, _run, state: is_passing(state), persist_result=False, cache_policy=None)
+@shard_task
 def write_step_shard(run: Run, technique: LoadedTechnique, index: int, stage: str, shard: int) -> ShardReport:
     """Run one step of one technique on one shard of its items."""
     started = time.monotonic()
@@ -69,12 +69,8 @@ def write_step_shard(run: Run, technique: LoadedTechnique, index: int, stage: st
     write_records(run.folder.part(stage, shard), out, Prompt if last else WorkItem)
     write_records(run.folder.dropped(stage, shard), drops, Drop)
     weight = rows_below(technique, index)
-    dropped: dict[str, int] = {}
-    for drop in drops:
-        dropped[drop.reason] = dropped.get(drop.reason, 0) + drop.rows
-    report = calls.report(
-        rows_in=len(items) * step.yields(technique.options) * weight, rows_out=len(out) * weight, dropped=dropped, seconds=time.monotonic() - started
-    )
+    requested = len(items) * step.yields(technique.options) * weight
+    report = calls.report(rows_in=requested, rows_out=len(out) * weight, dropped=tally(drops), seconds=time.monotonic() - started)
     run.commit(stage, shard, report)
     HUB.shard_done("prompts", share_of_stage(report, technique, index))
     hand_over(run.folder, stage, shard)
@@ -94,16 +90,8 @@ def share_of_stage(report: ShardReport, technique: LoadedTechnique, index: int) 
 
     What one step puts out the next takes in, so those cancel: added up, requested = written + dropped.
     """
-    from dataclasses import replace
-
     last = index == len(technique.module.STEPS) - 1
     return replace(report, rows_in=report.rows_in if index == 0 else 0, rows_out=report.rows_out if last else 0)
-
-
-def is_passing(state: object) -> bool:
-    """Say whether a failed task's cause may pass: engines that were away. All else fails at once."""
-    error = getattr(state, "data", None)
-    return isinstance(error, EngineError) and error.fault.passing
 
 
 def _settle(item: WorkItem, made: Made | Refused, step: Step, technique: LoadedTechnique, index: int) -> Made:

@@ -3,8 +3,6 @@
 import time
 from dataclasses import dataclass
 
-from prefect import task
-
 from infra.storage import read_records, write_records
 from schemas.records import Conversation, Drop, Prompt, drop_record
 from schemas.run import ShardReport
@@ -12,8 +10,7 @@ from tasks.catalogue import LoadedResponse
 from tasks.progress import HUB
 from tasks.rollout import RecordAsk, Refused, hand_over, open_calls, run_records
 from tasks.run_state import Run
-from tasks.stages.fan_out import on_prefect
-from tasks.stages.prompts import is_passing
+from tasks.stages.fan_out import on_prefect, shard_task
 from tasks.tally import tally
 
 
@@ -31,11 +28,11 @@ def answer_prompts(run: Run, shards: int) -> None:
     """Answer all screened prompts."""
     committed = run.committed("responses", shards)
     HUB.stage_begins("responses", shards=shards, committed=committed)
-    on_prefect(run, answer_shard, "responses", shards, lambda shard: {"run": run, "shard": shard})
+    on_prefect(run, answer_shard, "responses", shards)
     HUB.stage_ends("responses")
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=lambda _task, _run, state: is_passing(state), persist_result=False, cache_policy=None)
+@shard_task
 def answer_shard(run: Run, shard: int) -> ShardReport:
     """Answer the prompts of one shard."""
     started = time.monotonic()

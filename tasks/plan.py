@@ -1,0 +1,152 @@
+"""What a run would cost, before it costs anything: calls and tokens by technique, shards, the prompts' first rendering, engines checked.
+
+Completion tokens are upper bounds (every answer as long as it may be); prompt tokens are estimates at `PROMPT_TOKENS` a message.
+"""
+
+import contextlib
+from dataclasses import dataclass
+
+from infra.engines.session import EngineSession
+
+from infra.settings import Settings
+from schemas.errors import GristmillError
+from schemas.model_card import ModelCard
+from schemas.recipe import NearOptions
+from schemas.run import ShardReport
+from tasks.catalogue import LoadedRecipe, LoadedResponse, LoadedTechnique
+from tasks.run_state import connect
+
+# A technique's instruction or a question it wrote is some 60 to 150 tokens.
+PROMPT_TOKENS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCalls:
+    """The calls of one step, response technique or the reward model."""
+
+    stage: str
+    name: str
+    """Technique and step, for example open_qa/subtopics."""
+    role: str
+    model: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEngine:
+    """A role's engine, as it answered just now."""
+
+    role: str
+    model: str
+    address: str
+    kind: str
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run's costs, if nothing is reused and nothing is dropped."""
+
+    name: str
+    fingerprint: str
+    rehearsal: bool
+    prompts: int
+    conversations: int
+    shards: int
+    """Of the stages after the prompts."""
+    calls: tuple[PlannedCalls, ...]
+    engines: tuple[PlannedEngine, ...]
+    bands: int
+    rows: int
+    curve: tuple[tuple[float, float], ...]
+    """Jaccard similarity and the chance that near dedup sees such a pair; empty where the recipe has none."""
+
+    @property
+    def total(self) -> ShardReport:
+        """All calls and tokens added up."""
+        return ShardReport(
+            rows_in=self.conversations,
+            rows_out=self.conversations,
+            calls=sum(one.calls for one in self.calls),
+            prompt_tokens=sum(one.prompt_tokens for one in self.calls),
+            completion_tokens=sum(one.completion_tokens for one in self.calls),
+        )
+
+
+def plan(loaded: LoadedRecipe, settings: Settings, *, check: bool = True) -> Plan:
+    """Plan a run; engines that can't be reached are part of the plan, not an error."""
+    prompts = sum(one.requested for one in loaded.prompts)
+    answered = {one: sum(tech.requested for tech in loaded.prompts if one.answers(tech.name)) * one.samples for one in loaded.responses}
+    conversations = sum(answered.values())
+    calls = [row for one in loaded.prompts for row in _plan_technique(one, loaded)]
+    calls += [row for one, rows in answered.items() for row in _plan_response(one, rows, loaded)]
+    if loaded.recipe.score is not None:
+        card = loaded.cards["reward"].id
+        calls.append(PlannedCalls("score", "reward", "reward", card, conversations, sum(_length(one) * rows for one, rows in answered.items()), 0))
+    bands, rows, curve = _plan_dedup(loaded.recipe.dedup.near)
+    shards = -(-prompts // loaded.recipe.shard_records)
+    engines = tuple(_check_engines(loaded, settings)) if check else ()
+    return Plan(loaded.recipe.name, loaded.fingerprint, loaded.rehearsal, prompts, conversations, shards, tuple(calls), engines, bands, rows, curve)
+
+
+def _plan_technique(one: LoadedTechnique, loaded: LoadedRecipe) -> list[PlannedCalls]:
+    rows, planned = one.items, []
+    for step in one.module.STEPS:
+        calls = rows * step.calls(one.options)
+        if calls:
+            longest = step.sampling(one.options).max_tokens
+            name = f"{one.name}/{step.name}"
+            planned.append(PlannedCalls("prompts", name, step.role, loaded.cards[step.role].id, calls, calls * PROMPT_TOKENS, calls * longest))
+        rows *= step.yields(one.options)
+    return planned
+
+
+def _plan_response(one: LoadedResponse, rows: int, loaded: LoadedRecipe) -> list[PlannedCalls]:
+    """Share a technique's calls among its roles; a later turn's prompt holds the turns before it."""
+    asked = one.module.samplings(one.options)
+    calls = one.module.calls(one.options)
+    planned = []
+    for number, (role, sampling) in enumerate(asked):
+        share = (calls + len(asked) - 1 - number) // len(asked)
+        before = PROMPT_TOKENS * share + sampling.max_tokens * sum(range(share))
+        card = loaded.cards[role].id
+        planned.append(PlannedCalls("responses", one.name, role, card, rows * share, rows * before, rows * share * sampling.max_tokens))
+    return planned
+
+
+def _length(one: LoadedResponse) -> int:
+    """Bound a conversation's tokens, for the reward model's prompt."""
+    longest = max(sampling.max_tokens for _, sampling in one.module.samplings(one.options))
+    return PROMPT_TOKENS + int(one.module.calls(one.options)) * longest
+
+
+def _plan_dedup(near: NearOptions | None) -> tuple[int, int, tuple[tuple[float, float], ...]]:
+    if near is None:
+        return 0, 0, ()
+    from tasks.dedup import plan_bands, s_curve
+
+    bands, rows = (near.bands, near.rows) if near.bands and near.rows else plan_bands(near.threshold, near.permutations)
+    similarities = [tenth / 20 for tenth in range(8, 21)]
+    return bands, rows, tuple((one, s_curve(bands, rows, one)) for one in similarities)
+
+
+def _check_engines(loaded: LoadedRecipe, settings: Settings) -> list[PlannedEngine]:
+    with contextlib.ExitStack() as stack:
+        try:
+            session = connect(loaded, settings, stack, log_path=None)
+        except GristmillError as error:
+            return [PlannedEngine(role, card.id, "", "", str(error)) for role, card in loaded.cards.items()]
+        checked: dict[str, PlannedEngine] = {}
+        for role, card in loaded.cards.items():
+            checked[role] = _check_engine(role, card, session)
+        return list(checked.values())
+
+
+def _check_engine(role: str, card: ModelCard, session: EngineSession) -> PlannedEngine:
+    try:
+        facts = session.inspect(card)
+    except GristmillError as error:
+        return PlannedEngine(role, card.id, "", "", str(error))
+    return PlannedEngine(role, card.id, facts.address, facts.kind, None)
