@@ -1,0 +1,116 @@
+"""Everything that a release and a report are made from, as one value: from the ledger and the run's folder."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from infra.ledger import Ledger
+from infra.storage import RunFolder
+from schemas.contract import arrow_schema
+from schemas.errors import NotFoundError
+from schemas.model_card import ModelCard, load_card
+from schemas.recipe import Recipe
+from schemas.records import STAGES, Conversation, Drop, Preference, Prompt
+from schemas.run import RunRecord, StageReport
+
+DATA_SETS: Mapping[str, type] = MappingProxyType({"sft": Conversation, "preferences": Preference, "prompts": Prompt, "dropped": Drop})
+"""Folder of a release to the class of its rows, in the order in which the card and the report name them."""
+
+ENGINE_NOTE = "engine:"
+"""Ledger notes of this beginning, then a card's id, hold what its engine told of itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseInputs:
+    """A run's facts and files."""
+
+    data: Path
+    run_id: str
+    fingerprint: str
+    name: str
+    version: str
+    """Empty while the run has published nothing."""
+    recipe: Recipe
+    recipe_text: str
+    """The recipe's file as given, comments and all."""
+    rehearsal: bool
+    cards: Mapping[str, ModelCard]
+    """By the recipe's role."""
+    engines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What each card's engine told of itself, by card id."""
+    stages: tuple[StageReport, ...] = ()
+    expectations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Data set to its merged validation document."""
+    parts: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Data set (see DATA_SETS) to its Parquet files; a data set that the recipe doesn't make is left out."""
+    scored: tuple[Path, ...] = ()
+    """Conversations as they were scored, before any filter: for the report's distributions."""
+    started_at: str = ""
+    finished_at: str | None = None
+    status: str = "running"
+    error: str | None = None
+
+
+def read_inputs(ledger: Ledger, data: Path, run_id: str, *, cards: Path | None = None) -> ReleaseInputs:
+    """Gather a run's facts, whatever state it is in. Raises NotFoundError where there is no such run."""
+    record = ledger.run(run_id)
+    folder = RunFolder(data, record.run_id)
+    recipe = Recipe.model_validate(record.recipe)
+    given = folder.root / "recipe.yaml"
+    notes = ledger.notes(record.run_id)
+    return ReleaseInputs(
+        data=data,
+        run_id=record.run_id,
+        fingerprint=record.fingerprint,
+        name=record.name,
+        version=_version(record),
+        recipe=recipe,
+        recipe_text=given.read_text(encoding="utf-8") if given.exists() else "",
+        rehearsal=record.rehearsal,
+        cards=_find_cards(recipe, cards),
+        engines={key.removeprefix(ENGINE_NOTE): value for key, value in notes.items() if key.startswith(ENGINE_NOTE)},
+        stages=tuple(ledger.stages(record.run_id)),
+        parts=find_parts(folder, recipe),
+        scored=find_scored(folder),
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        status=record.status,
+        error=record.error,
+    )
+
+
+def find_parts(folder: RunFolder, recipe: Recipe) -> dict[str, tuple[Path, ...]]:
+    """Find what a run has made so far, by data set."""
+    parts = {"prompts": _of_record(folder.parts("screen") or folder.parts("prompts"), Prompt)}
+    parts |= {"sft": tuple(folder.parts("pair/sft"))} if recipe.sft else {}
+    parts |= {"preferences": tuple(folder.parts("pair/preferences"))} if recipe.pairs else {}
+    dropped = tuple(path for stage in STAGES for path in sorted((folder.root / stage).rglob("dropped/part-*.parquet")))
+    return {name: parts[name] for name in DATA_SETS if name in parts} | {"dropped": dropped}
+
+
+def find_scored(folder: RunFolder) -> tuple[Path, ...]:
+    """Find the conversations as they were scored; where the recipe scores none, as they were answered."""
+    return tuple(folder.parts("score") or folder.parts("responses"))
+
+
+def _of_record(paths: Iterable[Path], record: type) -> tuple[Path, ...]:
+    wanted = arrow_schema(record)
+    return tuple(path for path in paths if pq.read_schema(path).equals(wanted, check_metadata=False))
+
+
+def _version(record: RunRecord) -> str:
+    return record.release.rpartition("/")[2] if record.release else ""
+
+
+def _find_cards(recipe: Recipe, extra: Path | None) -> dict[str, ModelCard]:
+    found: dict[str, ModelCard] = {}
+    for role, name in recipe.models.items():
+        try:
+            found[role] = load_card(name, extra)
+        except NotFoundError:
+            continue  # A report on an old run must not need a card that has gone since.
+    return found
