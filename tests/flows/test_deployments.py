@@ -1,0 +1,209 @@
+"""prefect.yaml: read as Prefect reads it, and tried whole against a real server and a real worker."""
+
+import inspect
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "NO_COLOR": "1"}
+PATIENCE_S = 300
+
+
+def name_of(deployment: dict[str, Any]) -> str:
+    return str(deployment["name"])
+
+
+each_deployment = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=name_of)
+
+
+def test_prefect_yaml_is_a_project_file_to_prefect() -> None:
+    from prefect.cli.deploy._models import PrefectYamlModel
+
+    project = PrefectYamlModel.model_validate(yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8")))
+
+    assert [deployment.name for deployment in project.deployments] == ["rehearsal", "nemotron4-340b", "llama31-nemotron-70b"]
+    assert project.pull == [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
+
+
+@each_deployment
+def test_deployment_has_no_key_that_prefect_would_ignore(deployment: dict[str, Any]) -> None:
+    from prefect.cli.deploy._models import ConcurrencyLimitSpec, DeploymentConfig, RawScheduleConfig, WorkPoolConfig
+
+    assert set(deployment) <= set(DeploymentConfig.model_fields)
+    assert set(deployment["concurrency_limit"]) <= set(ConcurrencyLimitSpec.model_fields)
+    assert set(deployment["work_pool"]) <= set(WorkPoolConfig.model_fields)
+    for schedule in deployment["schedules"]:
+        RawScheduleConfig.model_validate(schedule)
+        ZoneInfo(schedule["timezone"])
+
+
+@each_deployment
+def test_deployment_calls_the_flow_with_parameters_that_it_has(deployment: dict[str, Any]) -> None:
+    from flows.produce import produce
+
+    given = [deployment["parameters"], *(schedule.get("parameters", {}) for schedule in deployment["schedules"])]
+
+    assert deployment["entrypoint"] == f"{produce.fn.__module__}.{produce.fn.__name__}"
+    assert {name for parameters in given for name in parameters} <= set(inspect.signature(produce.fn).parameters)
+
+
+@each_deployment
+def test_deployment_names_a_recipe_that_is_there(deployment: dict[str, Any]) -> None:
+    assert (ROOT / deployment["parameters"]["recipe"]).is_file()
+
+
+@each_deployment
+def test_deployment_runs_a_recipe_once_at_a_time(deployment: dict[str, Any]) -> None:
+    assert deployment["concurrency_limit"]["limit"] == 1
+
+
+@each_deployment
+def test_deployment_is_described_for_people(deployment: dict[str, Any]) -> None:
+    assert deployment["tags"]
+    assert len(deployment["description"].split()) > 15
+
+
+def test_deployments_share_one_work_pool_and_only_the_rehearsal_is_scheduled() -> None:
+    active = [name_of(one) for one in DEPLOYMENTS for schedule in one["schedules"] if schedule["active"]]
+
+    assert {one["work_pool"]["name"] for one in DEPLOYMENTS} == {"gristmill"}
+    assert active == ["rehearsal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A Prefect server with a worker, of their own home."""
+
+    url: str
+    env: dict[str, str]
+    folder: Path
+
+    def prefect(self, *args: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", "--no-prompt", *args],
+            cwd=ROOT,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"prefect {' '.join(args)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def read(self, path: str, **query: Any) -> Any:
+        answer = httpx.post(f"{self.url}/{path}", json=query, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def runs_of(self, deployment: str) -> list[dict[str, Any]]:
+        return list(self.read("flow_runs/filter", deployments={"name": {"any_": [deployment]}}, sort="EXPECTED_START_TIME_ASC"))
+
+    def explain(self) -> str:
+        return "\n".join(f"--- {log.name}\n{log.read_text(encoding='utf-8', errors='replace')[-4000:]}" for log in sorted(self.folder.glob("*.log")))
+
+
+@contextmanager
+def running(folder: Path, name: str, env: dict[str, str], *args: str) -> Iterator[None]:
+    """Run a Prefect command in the background, and end it and what it started when the block ends."""
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "--no-prompt", *args], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                pass
+            finally:
+                end_group(process)
+
+
+def end_group(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def wait_until(happened: Callable[[], Any], what: str, site: Site) -> Any:
+    deadline = time.monotonic() + PATIENCE_S
+    while not (result := happened()):
+        assert time.monotonic() < deadline, f"never seen in {PATIENCE_S} s: {what}\n{site.explain()}"
+        time.sleep(0.5)
+    return result
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("prefect")
+    port = free_port()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "GRISTMILL_"))}
+    env = inherited | QUIET | {"PREFECT_HOME": str(folder / "home"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "GRISTMILL_DATA": str(folder / "data")}
+    site = Site(env["PREFECT_API_URL"], env, folder)
+    # The scheduler looks once a minute by default.
+    server_env = env | {"PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2", "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "2"}
+    with running(folder, "server", server_env, "server", "start", "--host", "127.0.0.1", "--port", str(port)):
+        wait_until(lambda: answers(site.url), "the server's health", site)
+        site.prefect("work-pool", "create", "gristmill", "--type", "process")
+        site.prefect("deploy", "--all")
+        with running(folder, "worker", env | {"PREFECT_WORKER_QUERY_SECONDS": "1"}, "worker", "start", "--pool", "gristmill", "--install-policy", "never"):
+            yield site
+
+
+@pytest.mark.slow
+@pytest.mark.triton
+@pytest.mark.timeout(3 * PATIENCE_S)
+def test_deployments_run_on_a_real_server_by_hand_and_by_schedule(site: Site) -> None:
+    deployed = {one["name"]: one for one in site.read("deployments/filter")}
+    assert set(deployed) == {name_of(one) for one in DEPLOYMENTS}
+
+    site.prefect("deployment", "run", "produce/rehearsal")
+    by_hand = wait_until(lambda: [run for run in site.runs_of("rehearsal") if not run["auto_scheduled"] and finished(run)], "the run's end", site)[0]
+    assert by_hand["state_type"] == "COMPLETED", f"{by_hand['state']}\n{site.explain()}"
+    assert list((site.folder / "data" / "releases").glob("*/*/manifest.json"))
+
+    nightly = wait_until(lambda: [run for run in site.runs_of("rehearsal") if run["auto_scheduled"]], "runs planned for the coming nights", site)
+    assert {run["expected_start_time"][11:16] for run in nightly} == {"03:00"}
+    assert all(run["parameters"]["fresh"] for run in nightly)
+
+    site.prefect("deployment", "schedule", "create", "produce/rehearsal", "--interval", "15", "--replace", "--accept-yes")
+    by_schedule = wait_until(lambda: [run for run in site.runs_of("rehearsal") if run["auto_scheduled"] and finished(run)], "a scheduled run's end", site)[0]
+    assert by_schedule["state_type"] == "COMPLETED", f"{by_schedule['state']}\n{site.explain()}"
+    assert by_schedule["created_by"]["type"] == "SCHEDULE"
+
+
+def finished(run: dict[str, Any]) -> bool:
+    return run["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
