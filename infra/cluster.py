@@ -1,0 +1,163 @@
+"""The Dask cluster that curation runs on: a local one of worker processes, or any scheduler by address.
+
+A local cluster belongs to this process: bound to loopback, without a dashboard, one thread a worker (compiled kernels let the GIL go, and
+several workers' pools of threads would fight over the cores), gone when the block ends or this process is killed.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from infra.settings import Settings
+from schemas.errors import GristmillError, SettingsError
+
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+CONNECT_S = 10
+"""Longest wait for a scheduler given by address, and for its first worker."""
+RETRIES = 3
+"""Of a task that failed for itself; a task whose worker died is run again without being counted here."""
+
+_SINGLE_THREADED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
+_LOGGERS = ("distributed", "tornado", "asyncio")
+
+
+@contextmanager
+def open_cluster(settings: Settings) -> "Iterator[Client]":
+    """Connect to the settings' scheduler, or start workers of our own. Raises SettingsError where that can't be done."""
+    with _quiet():
+        if settings.dask_scheduler:
+            with _connect(settings.dask_scheduler) as client:
+                yield client
+        else:
+            with _start(settings) as client:
+                yield client
+
+
+def preload(client: "Client", modules: Sequence[str]) -> None:
+    """Have each worker import modules in the background, so that the first task that needs them doesn't wait as long."""
+    client.run(import_in_background, tuple(modules))
+
+
+def import_in_background(modules: Sequence[str]) -> None:
+    """Import modules in a thread of their own; what can't be imported is met by the task that needs it."""
+    import threading
+
+    threading.Thread(target=_import_all, args=(modules,), name="preload", daemon=True).start()
+
+
+def count_workers(client: "Client") -> int:
+    """Count the workers at hand."""
+    return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+
+def run_tasks(client: "Client", work: Callable[[Given], Result], items: Iterable[Given]) -> list[Result]:
+    """Run `work` on each item and return the results in order; keep them small, they come to this process.
+
+    The work must bear being done twice: a dead worker's tasks are run again. Raises what the work raised; GristmillError if workers
+    keep dying on it, or the scheduler is lost.
+    """
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+    from distributed.comm.core import CommClosedError
+
+    futures = client.map(work, list(items), pure=False, retries=RETRIES)
+    try:
+        results: list[Result] = client.gather(futures)  # type: ignore[no-untyped-call]
+    except KilledWorker as error:
+        raise GristmillError(
+            f"a Dask worker died {error.allowed_failures + 1} times on the same task ({error.task}): give workers more memory"
+            " (GRISTMILL_DASK_MEMORY), then run the same command again: it goes on where it stopped"
+        ) from error
+    except (FutureCancelledError, CommClosedError, TimeoutError) as error:
+        raise GristmillError(f"lost the Dask scheduler ({error}): run the same command again, it goes on where it stopped") from error
+    finally:
+        with suppress(Exception):
+            client.cancel(futures)  # type: ignore[no-untyped-call]
+    return results
+
+
+@contextmanager
+def _connect(address: str) -> "Iterator[Client]":
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"GRISTMILL_DASK_SCHEDULER: no Dask scheduler answers at {address}: {error}") from error
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_S)
+        yield client
+    except TimeoutError as error:
+        raise SettingsError(f"GRISTMILL_DASK_SCHEDULER: the scheduler at {address} has no worker: start `dask worker {address}`") from error
+    finally:
+        with suppress(Exception):
+            client.close()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _start(settings: Settings) -> "Iterator[Client]":
+    import dask
+    from distributed import Client
+
+    with dask.config.set(_config()):
+        cluster = _local_cluster(settings)
+        try:
+            with Client(cluster, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+                yield client
+        finally:
+            cluster.close()
+
+
+def _local_cluster(settings: Settings) -> "LocalCluster":
+    from distributed import LocalCluster
+
+    try:
+        return LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=settings.dask_workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=settings.dask_memory,
+            host="127.0.0.1",
+            dashboard_address=None,
+            worker_dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+            local_directory=str((settings.data / "dask").absolute()),
+        )
+    except (ValueError, OSError, RuntimeError) as error:
+        raise SettingsError(f"can't start {settings.dask_workers} Dask workers with {settings.dask_memory} of memory each: {error}") from error
+
+
+def _config() -> dict[str, Any]:
+    return {
+        "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536"} | dict.fromkeys(_SINGLE_THREADED, "1"),
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
+        "distributed.diagnostics.nvml": False,
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's own logs from the user's terminal: what matters reaches him as an error."""
+    before = {name: logging.getLogger(name).level for name in _LOGGERS}
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _import_all(modules: Sequence[str]) -> None:
+    import importlib
+
+    for module in modules:
+        with suppress(Exception):
+            importlib.import_module(module)

@@ -1,0 +1,112 @@
+"""What counts as the same letter, word or symbol: one table over code points, made from Unicode's own properties.
+
+Normalisation, for exact and near copies alike: NFKC, then lower case (one code point to one). White space and control characters
+are one space; format characters (soft hyphen, zero-width joiners, byte order mark) are nothing.
+
+Exact copies have the same normalised text, punctuation included. Near copies are compared by tokens:
+
+- a run of letters, digits and marks is one token;
+- a character of a script written without spaces (Han, kana, Thai, Lao, Khmer, Burmese …) is one token;
+- a symbol is one token (`+ - * / = < > ( ) { } # …` and all of Unicode's S categories), so that `3 + 4` and `3 - 4` differ;
+- punctuation of prose (`. , ; : ! ?`, quotes, dashes and the rest of Unicode's P categories) only separates.
+"""
+
+import unicodedata
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+SPACE, IGNORED, PUNCTUATION, WORD, CHARACTER, SYMBOL, COMPLEX = range(7)
+"""Kinds of code points. A COMPLEX one changes its neighbours or its number under NFKC: its whole text goes through Arrow's normaliser first."""
+
+KIND_SHIFT = 24
+"""A table entry is `kind << 24 | normalised code point`."""
+
+LIMIT = 0x33480
+"""Code points from here on are unassigned, tags or private, and count as words."""
+
+_ASCII_SYMBOLS = "#%&()*-/@[]\\_{}"
+"""ASCII that Unicode calls punctuation and that carries meaning in mathematics and code."""
+
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x1950, 0x19DF),  # Tai Le, New Tai Lue
+    (0x1A20, 0x1AAF),  # Tai Tham
+    (0x2E80, 0x2FDF),  # Han radicals
+    (0x3005, 0x3007),  # Han marks
+    (0x3021, 0x3029),  # Hangzhou numerals
+    (0x3031, 0x312F),  # kana, Bopomofo
+    (0x31A0, 0x31FF),  # Bopomofo and kana extensions
+    (0x3400, 0x4DBF),  # Han
+    (0x4E00, 0xA4CF),  # Han, Yi
+    (0xA9E0, 0xA9FF),  # Burmese extension
+    (0xAA60, 0xAA7F),  # Burmese extension
+    (0xF900, 0xFAFF),  # Han, compatibility
+    (0x1AFF0, 0x1B16F),  # kana extensions
+    (0x20000, 0x33479),  # Han extensions
+)
+_KINDS = {"Z": SPACE, "Cc": SPACE, "Cf": IGNORED, "P": PUNCTUATION, "L": WORD, "N": WORD, "M": WORD, "S": SYMBOL, "C": SYMBOL}
+_HANGUL_JAMO = (0x1160, 0x11FF)
+_SURROGATES = (0xD800, 0xDFFF)
+
+Table = NDArray[np.uint32]
+
+
+def normalise(texts: pa.Array) -> pa.Array:
+    """Put texts into NFKC and lower case."""
+    return pc.utf8_lower(pc.utf8_normalize(texts, form="NFKC"))
+
+
+@cache
+def raw_table() -> Table:
+    """Map code points of text as it came."""
+    letters = _letters()
+    normal = normalise(letters)
+    kinds = _kinds()
+    single = np.asarray(pc.equal(pc.utf8_length(normal), 1))
+    target = np.arange(LIMIT, dtype=np.uint32)
+    target[single] = [ord(letter) for letter in normal.filter(pa.array(single)).to_pylist()]
+    categories = _categories()
+    complex_ = ~single | np.isin(categories, ["Mn", "Mc", "Me"])
+    complex_[slice(*_HANGUL_JAMO)] = True
+    return _entries(np.where(complex_, COMPLEX, kinds[np.minimum(target, LIMIT - 1)]), target)
+
+
+@cache
+def normal_table() -> Table:
+    """Map code points of text that `normalise` has been through: nothing is complex any more."""
+    raw = raw_table()
+    plain = _entries(_kinds(), np.arange(LIMIT, dtype=np.uint32))
+    return np.where(raw >> KIND_SHIFT == COMPLEX, plain, raw).astype(np.uint32)
+
+
+def _entries(kinds: NDArray[np.integer], target: NDArray[np.uint32]) -> Table:
+    return (kinds.astype(np.uint32) << np.uint32(KIND_SHIFT)) | target
+
+
+def _letters() -> pa.Array:
+    points = range(LIMIT)
+    return pa.array([" " if _SURROGATES[0] <= point <= _SURROGATES[1] else chr(point) for point in points])
+
+
+@cache
+def _categories() -> NDArray[np.str_]:
+    return np.array([unicodedata.category(chr(point)) for point in range(LIMIT)])
+
+
+@cache
+def _kinds() -> NDArray[np.uint8]:
+    categories = _categories()
+    kinds = np.zeros(LIMIT, dtype=np.uint8)
+    for category in np.unique(categories):
+        kinds[categories == category] = _KINDS.get(category, _KINDS[category[0]])
+    for first, last in _UNSPACED:
+        span = kinds[first : last + 1]
+        span[span == WORD] = CHARACTER
+    kinds[[ord(symbol) for symbol in _ASCII_SYMBOLS]] = SYMBOL
+    return kinds
