@@ -1,0 +1,117 @@
+"""What is said when a run has ended: where the release is, what is in it, and three commands to go on with."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from cli.console import out
+from cli.figures import count, share
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+    from schemas.run import StageReport
+    from tasks.run_state import RunOutcome
+
+_NAMED = 3
+"""Drop reasons named a stage."""
+_SCORES = ("reward", "helpfulness", "correctness", "coherence", "complexity", "verbosity")
+
+
+def show_outcome(outcome: "RunOutcome", settings: "Settings", *, data: Path | None) -> None:
+    """Tell how a run ended."""
+    console = out()
+    if outcome.already_finished:
+        console.print(Text(f"Nothing to do: run {outcome.run_id} of this recipe is finished. (--fresh runs it anew.)\n"))
+    if outcome.release is None or outcome.path is None:
+        console.print(Text(f"Run {outcome.run_id} is {outcome.status}; it has no release."))
+        return
+    console.print(Text.assemble(("Release  ", "dim"), (outcome.release, "bold green"), ("  from run ", "dim"), outcome.run_id))
+    console.print(Text.assemble(("Folder   ", "dim"), near(Path(outcome.path))), soft_wrap=True)
+    console.print(rows_table(outcome.rows))
+    if not outcome.already_finished:
+        stages = read_stages(settings, outcome.run_id)
+        console.print(funnel(stages))
+        means = mean_scores(Path(outcome.path))
+        if means:
+            console.print(Text.assemble(("Mean of the published answers:  ", "dim"), "   ".join(f"{name} {mean:.2f}" for name, mean in means.items()), "\n"))
+    console.print(next_commands(outcome.release, outcome.run_id, data))
+
+
+def rows_table(rows: Mapping[str, int]) -> Table:
+    """Lay a release's rows out by data set and split."""
+    splits = sorted({name.partition("/")[2] for name in rows} - {""}, key=("train", "validation").index)
+    table = _plain("Rows", *splits, "total")
+    for data_set in dict.fromkeys(name.partition("/")[0] for name in rows):
+        numbers = [rows.get(f"{data_set}/{split}") for split in splits]
+        total = sum(number for name, number in rows.items() if name.partition("/")[0] == data_set)
+        table.add_row(data_set, *("" if number is None else count(number) for number in numbers), count(total))
+    return table
+
+
+def funnel(stages: "Sequence[StageReport]") -> Table:
+    """Lay out what came into each stage, what left it, and why the rest did not."""
+    table = _plain("Stage", "in", "out", "kept")
+    table.add_column("Dropped for", overflow="fold", ratio=1)
+    for stage in stages:
+        total = stage.total
+        reasons = sorted(total.dropped.items(), key=lambda one: (-one[1], one[0]))
+        named = ", ".join(f"{reason} {count(rows)}" for reason, rows in reasons[:_NAMED])
+        more = f", {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
+        table.add_row(stage.stage, count(total.rows_in), count(total.rows_out), share(total.rows_out, total.rows_in), named + more)
+    return table
+
+
+def mean_scores(release: Path) -> dict[str, float]:
+    """Average the published answers' scores; attributes that no model gave are left out."""
+    import polars as pl
+
+    if not any((release / "sft").glob("*/*.parquet")):
+        return {}
+    scores = pl.scan_parquet(release / "sft" / "*" / "*.parquet").select(pl.col("scores").struct.unnest())
+    means = scores.select(pl.col(name).cast(pl.Float64).mean() for name in _SCORES).collect().row(0, named=True)
+    return {name: mean for name, mean in means.items() if mean is not None}
+
+
+def next_commands(release: str, run_id: str, data: Path | None) -> Table:
+    """Suggest what to do with a release, in commands that can be copied."""
+    where = ["--data", str(data)] if data else []
+    table = Table.grid(padding=(0, 3))
+    table.title, table.title_justify, table.title_style = "Next", "left", "bold"
+    for words, purpose in (
+        (["gristmill", "sample", release, *where], "see some of its rows"),
+        (["gristmill", "report", run_id, *where], "scores, drops, accounts, in one page"),
+        (["gristmill", "releases", "verify", release, *where], "read it all again and check it"),
+    ):
+        table.add_row(Text(f"  {shlex.join(words)}", style="cyan"), Text(purpose, style="dim"))
+    return table
+
+
+def read_stages(settings: "Settings", run_id: str) -> "list[StageReport]":
+    """Read a run's stages from the ledger."""
+    from infra.ledger import Ledger
+
+    ledger = Ledger.open(settings.ledger_url)
+    try:
+        return ledger.stages(run_id)
+    finally:
+        ledger.close()
+
+
+def near(path: Path) -> str:
+    """Write a path as short as it can be copied from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _plain(first: str, *numbers: str) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False, title="")
+    table.add_column(first, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table

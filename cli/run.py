@@ -1,0 +1,139 @@
+"""`gristmill run`: a recipe to its release, with a live display, and a plain word at the end however it ends."""
+
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import err, print_json
+from schemas.errors import GristmillError, NotFoundError, RunBusyError, RunInterruptedError
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+    from tasks.catalogue import LoadedRecipe
+    from tasks.run_state import RunOutcome
+
+_REMEMBERED = 10_000
+"""Runs looked through for a finished one; beyond them the flow itself finds out, a few seconds later."""
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.", show_default=False)],
+    data: Annotated[Path | None, typer.Option(help="Folder of runs, calls and releases; default: GRISTMILL_DATA, else ./data.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run anew although this recipe has run. Paid calls are used again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan only: calls, tokens, shards; ask every engine what it is.")] = False,
+    rehearse: Annotated[bool, typer.Option("--rehearse", help="Put the small built-in models in the place of the recipe's.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output at the end.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only the end.")] = False,
+) -> None:
+    """Run a recipe to a published release.
+
+    A run is its recipe: started again, an unfinished one goes on where it stopped, and a finished one says so and does nothing. Exit codes: 0 published,
+    2 recipe or settings wrong, 3 an engine, 4 the data's contract, 5 storage, 6 another process works on it, 130 stopped.
+
+    Example: [bold]gristmill run recipes/rehearsal.yaml[/bold]
+
+    Its price first: [bold]gristmill run recipes/nemotron4-340b.yaml --dry-run[/bold]
+
+    Any recipe without a GPU: [bold]gristmill run recipes/nemotron4-340b.yaml --rehearse --data /tmp/try[/bold]
+    """
+    from infra.settings import read_settings
+
+    settings = read_settings(data=data)
+    loaded = load(recipe, settings, rehearse=rehearse)
+    if dry_run:
+        from cli.plan import show_plan
+
+        return show_plan(loaded, settings, as_json=as_json)
+    outcome = None if fresh else finished_before(loaded, settings)
+    if outcome is None:
+        again = resume_command(recipe, data=data, rehearse=rehearse)
+        with _explained(again):
+            outcome = _produce(recipe, settings, fresh=fresh, rehearse=rehearse, quiet=quiet)
+    if as_json:
+        print_json(asdict(outcome))
+    else:
+        from cli.closing import show_outcome
+
+        show_outcome(outcome, settings, data=data)
+    return None
+
+
+def load(recipe: Path, settings: "Settings", *, rehearse: bool) -> "LoadedRecipe":
+    """Read and check the recipe before anything is started."""
+    from tasks import catalogue
+
+    loaded = catalogue.load_recipe(recipe, cards=settings.cards)
+    return catalogue.rehearse(loaded) if rehearse else loaded
+
+
+def finished_before(loaded: "LoadedRecipe", settings: "Settings") -> "RunOutcome | None":
+    """Find the outcome of the recipe's last run, if that one was finished."""
+    from infra.ledger import Ledger
+    from tasks.run_state import finished_outcome
+
+    if not settings.database_url and not (settings.data / "ledger.db").exists():
+        return None
+    ledger = Ledger.open(settings.ledger_url)
+    try:
+        attempts = [one for one in ledger.runs(limit=_REMEMBERED) if one.fingerprint == loaded.fingerprint]
+        last = max(attempts, key=lambda one: one.attempt, default=None)
+        return finished_outcome(ledger, last) if last and last.status == "finished" else None
+    finally:
+        ledger.close()
+
+
+def resume_command(recipe: Path, *, data: Path | None, rehearse: bool) -> str:
+    """Write the command that goes on with a run."""
+    words = ["gristmill", "run", str(recipe), *(["--data", str(data)] if data else []), *(["--rehearse"] if rehearse else [])]
+    return shlex.join(words)
+
+
+def _produce(recipe: Path, settings: "Settings", *, fresh: bool, rehearse: bool, quiet: bool) -> "RunOutcome":
+    from cli.follow import follow
+    from cli.log import log_to
+    from infra.prefect_home import prefect_api
+    from tasks.progress import HUB, snapshot
+
+    with log_to(settings.data), _stopped_like_ctrl_c(), follow(snapshot, err(), quiet=quiet), prefect_api(settings.data) as api:
+        HUB.say("starting Prefect")
+        from flows.produce import produce
+
+        api.wait()
+        HUB.say("")
+        return produce(str(recipe), str(settings.data), fresh, rehearse)
+
+
+@contextmanager
+def _stopped_like_ctrl_c() -> Iterator[None]:
+    # Prefect hands a SIGTERM on to this handler once the flow has told the ledger, so the end is the same as after Ctrl-C.
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _explained(again: str) -> Iterator[None]:
+    """Say after a stop or a failure how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, RunInterruptedError) as stop:
+        err().print(f"Stopped. Everything finished is kept; go on with:\n  {again}", soft_wrap=True)
+        raise RunInterruptedError(str(stop)) from stop
+    except (RunBusyError, NotFoundError):
+        raise
+    except GristmillError as error:
+        error.args = (f"{error}\nNothing was published; what was finished is kept. When the cause is gone, go on with:\n  {again}", *error.args[1:])
+        raise
