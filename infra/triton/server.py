@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -37,6 +38,7 @@ _SERVED = {"rehearsal-instruct": "/ensemble", "rehearsal-reward": "/reward", "re
 _READY_S = 60.0
 """It takes about 3 s on two idle cores; a loaded CI machine may need ten times that."""
 _GRACE_S = 5.0
+_TAIL_CHARACTERS = 3000
 _PORT_ATTEMPTS = 5
 _numbers = itertools.count()
 
@@ -141,11 +143,15 @@ class _Launch:
         self.supervisor.stdout.close()
         clear(self.prefix, str(self.folder))
 
+    def ended(self) -> bool:
+        """Say whether the server is gone: the supervisor's output ends with it."""
+        return bool(select.select([self.supervisor.stdout], [], [], 0)[0])
+
     def wait_until_ready(self) -> None:
         """Wait for health and every model. Raises EngineError with the log's tail, or _PortTakenError."""
         until = time.monotonic() + _READY_S
         while not self._ready():
-            if self.supervisor.poll() is not None:
+            if self.ended():
                 self._explain_exit()
             if time.monotonic() > until:
                 raise EngineError(f"the embedded Triton server was not ready after {_READY_S:.0f} s; {self._tail()}", fault=EngineFault.UNREACHABLE)
@@ -168,7 +174,10 @@ class _Launch:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
     def _tail(self) -> str:
-        return "its log ends:\n" + "\n".join(self._read_log().splitlines()[-15:])
+        """Quote the log's last lines, the errors among them if it tells any: a refused model is followed by pages of tables."""
+        lines = [line for line in self._read_log().splitlines() if line.strip() and not line.startswith(("|", "+"))]
+        errors = [line for line in lines if line.startswith(("E", "error:", "  ")) and "CUDA" not in line]
+        return "its log says:\n" + "\n".join((errors or lines)[-5:])[:_TAIL_CHARACTERS]
 
 
 def _launch(environment: TritonEnvironment, options: RehearsalOptions, log: Path | None) -> _Launch:
@@ -241,7 +250,7 @@ def _command(environment: TritonEnvironment, folder: Path, prefix: str, ports: t
         f"--metrics-port={metrics}",
         "--allow-gpu-metrics=false",
         "--pinned-memory-pool-byte-size=0",
-        "--exit-timeout-secs=3",
+        "--exit-timeout-secs=0",
     ]
 
 

@@ -22,32 +22,43 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(plan: dict[str, Any]) -> int:
-    """Run the planned server until it or its owner ends; return the server's exit code."""
+def main(plan: dict[str, Any]) -> None:
+    """Run the planned server until it or its owner ends; then clear up, and wait until the owner has let go."""
     prctl = ctypes.CDLL(None).prctl
     # Stubs whose tritonserver was killed become our children, so that we can wait for their end.
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGTERM, _leave)
     owner = _watch(plan["owner"])
-    if owner is None:
+    try:
+        if owner is not None:
+            _run(plan, prctl, [sys.stdin.fileno(), owner])
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         clear(plan["prefix"], plan["folder"])
-        return 0
+
+
+def _run(plan: dict[str, Any], prctl: Any, owner: list[int]) -> None:
     server = _start(plan, prctl)
     try:
         print(server.pid, flush=True)
-        _wait([sys.stdin.fileno(), owner, os.pidfd_open(server.pid)])
+        _wait([*owner, os.pidfd_open(server.pid)])
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _stop(server, plan["grace_s"])
-        clear(plan["prefix"], plan["folder"])
-    return server.returncode
+        _remove_regions(plan["prefix"])
+    # The end of our output tells a living owner that the server is gone; it may still want to read the log in the folder.
+    os.close(sys.stdout.fileno())
+    _wait(owner)
 
 
 def clear(prefix: str, folder: str) -> None:
     """Remove a dead server's shared-memory regions and its working folder."""
+    _remove_regions(prefix)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_regions(prefix: str) -> None:
     for region in Path("/dev/shm").glob(f"{prefix}*"):  # noqa: S108
         region.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _leave(_signal: int, _frame: object) -> None:
@@ -101,4 +112,4 @@ def _reap(until: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))
+    main(json.loads(sys.argv[1]))

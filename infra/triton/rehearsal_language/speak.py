@@ -1,9 +1,18 @@
-"""The rehearsal model as one function: what is asked in, what is said out."""
+"""The rehearsal model as one function: what is asked in, what is said out. Equal questions have equal answers, in every process and for ever."""
 
 from dataclasses import dataclass
 
-from infra.triton.rehearsal_language.chat import last_user_text
+from infra.triton.rehearsal_language import answers, topics
+from infra.triton.rehearsal_language.asks import LISTS, Wanted, recognise
+from infra.triton.rehearsal_language.chat import read_turns
+from infra.triton.rehearsal_language.draw import Draw
+from infra.triton.rehearsal_language.listing import write_list
+from infra.triton.rehearsal_language.mathematics import looks_mathematical, write_solution
+from infra.triton.rehearsal_language.problems import pose_problems
 from infra.triton.rehearsal_language.tokens import count_tokens, cut_tokens
+
+TURN_END = "<extra_id_1>"
+"""What the model writes after its turn, as Nemotron-4 does; it is said only to one who named it as a stop string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,30 +25,88 @@ class Asked:
     seed: int = 0
     stop: tuple[str, ...] = ()
 
+    @property
+    def effective_seed(self) -> int:
+        """The seed that counts: a greedy answer does not depend on it."""
+        return 0 if self.temperature == 0 else self.seed
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """The answer, before a dialect puts it on the wire."""
 
     text: str
+    """Without the stop string."""
     finish_reason: str
     """stop or length."""
     stop_reason: str | None
     """The stop string that ended it, if one did."""
     prompt_tokens: int
     completion_tokens: int
+    """The stop string's included, as engines count."""
 
 
-def speak(asked: Asked) -> Said:
-    text = f"You asked about {last_user_text(asked.prompt)[:200]}. It is a good question. The short answer is number {asked.seed % 7}."
-    return finish(text, asked)
+@dataclass(frozen=True, slots=True)
+class Temper:
+    """How often the model goes wrong, as shares of answers."""
+
+    seed: int = 0
+    wrong_rate: float = 0.0
+    malformed_rate: float = 0.0
+    """Lists in another form than asked for; other answers that get stuck or are in another language."""
+    refusal_rate: float = 0.0
+    truncation_rate: float = 0.0
+
+
+def speak(asked: Asked, temper: Temper) -> Said:
+    """Answer a prompt."""
+    draw = Draw(temper.seed, asked.prompt, asked.effective_seed, asked.temperature)
+    wanted = recognise(read_turns(asked.prompt))
+    if draw.chance(temper.refusal_rate):
+        return finish(answers.refuse(draw), asked)
+    if draw.chance(temper.truncation_rate):
+        return finish(answers.ramble(wanted.about, draw, tokens=asked.max_tokens), asked)
+    return finish(_compose(wanted, draw, temper), asked)
 
 
 def finish(text: str, asked: Asked) -> Said:
     """End a text where its first stop string or max_tokens ends it."""
-    found = min(((text.index(stop), stop) for stop in asked.stop if stop and stop in text), default=None)
-    if found:
-        text = text[: found[0]]
-    cut = cut_tokens(text, asked.max_tokens)
-    whole = len(cut) == len(text)
-    return Said(cut, "stop" if whole else "length", found[1] if found and whole else None, count_tokens(asked.prompt), count_tokens(cut))
+    whole = text + TURN_END if TURN_END in asked.stop else text
+    found = min(((whole.index(stop), stop) for stop in asked.stop if stop and stop in whole), default=None)
+    ended = whole[: found[0] + len(found[1])] if found else whole
+    cut = cut_tokens(ended, asked.max_tokens)
+    tokens = (count_tokens(asked.prompt), count_tokens(cut))
+    if len(cut) < len(ended):
+        return Said(cut, "length", None, *tokens)
+    return Said(whole[: found[0]] if found else whole, "stop", found[1] if found else None, *tokens)
+
+
+def _compose(wanted: Wanted, draw: Draw, temper: Temper) -> str:
+    if wanted.kind in LISTS:
+        return write_list(_items(wanted, draw), draw, malformed_rate=temper.malformed_rate)
+    match wanted.kind:
+        case "rewrite":
+            return topics.rewrite_question(wanted.about, draw)
+        case "next_message":
+            return topics.next_message(wanted.about, draw)
+        case "user_turn":
+            return topics.opening_question(draw)
+    if looks_mathematical(wanted.about):
+        return write_solution(wanted.about, draw, wrong_rate=temper.wrong_rate)
+    if draw.chance(temper.malformed_rate):
+        return answers.loop(wanted.about, draw) if draw.chance(0.5) else answers.speak_foreign(draw)
+    return answers.write_answer(wanted.about, draw)
+
+
+def _items(wanted: Wanted, draw: Draw) -> list[str]:
+    match wanted.kind:
+        case "topics":
+            return topics.broad_topics(wanted.count, draw)
+        case "subtopics":
+            return topics.subtopics(wanted.about, wanted.count, draw)
+        case "math_topics":
+            return topics.mathematical_topics(wanted.count, draw)
+        case "math_problems":
+            return pose_problems(wanted.about, wanted.count, draw)
+        case _:
+            return topics.questions(wanted.about, wanted.count, draw)

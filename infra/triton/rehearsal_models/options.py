@@ -4,10 +4,15 @@ import json
 import os
 from dataclasses import dataclass
 
+from infra.triton.rehearsal_language.speak import Temper
+
+VARIABLE = "REHEARSAL_OPTIONS"
+"""An environment variable, so that the model repository is served as it is, and the models' configs say nothing of one run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """See infra/triton/server.py, which writes them."""
+    """See RehearsalOptions in infra/triton/options.py, which writes them."""
 
     seed: int = 0
     latency_s: float = 0.005
@@ -22,7 +27,12 @@ class Options:
     replay: tuple[str, ...] = ()
     call_log: str | None = None
 
+    @property
+    def temper(self) -> Temper:
+        """What concerns the language."""
+        return Temper(self.seed, self.wrong_rate, self.malformed_rate, self.refusal_rate, self.truncation_rate)
+
 
 def read_options() -> Options:
     """Read what the server was started with; a repository served by hand, without it, has the defaults."""
-    return Options(**json.loads(os.environ.get("REHEARSAL_OPTIONS", "{}")))
+    return Options(**json.loads(os.environ.get(VARIABLE, "{}")))

@@ -1,22 +1,25 @@
 """The `reward` model: `sentences` in, `rewards` and `exceeded` out."""
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
-import triton_python_backend_utils as pb
 
 from infra.triton.rehearsal_language.grading import grade
-from infra.triton.rehearsal_language.tokens import count_tokens
-from infra.triton.rehearsal_models.serving import ServedModel
+from infra.triton.rehearsal_language.tokens import count_tokens, cut_tokens
+from infra.triton.rehearsal_models.serving import Call, ServedModel, Tensors, text_of
 
-_CONTEXT_TOKENS = 4096
+CONTEXT_TOKENS = 4096
 
 
 class Reward(ServedModel):
-    """Grade a rendered conversation on five attributes."""
+    """Grade a rendered conversation on five attributes; of one that is too long, its beginning."""
 
-    def answer(self, request: Any) -> Any:
+    def read(self, inputs: Tensors) -> Call:
+        """Read a request."""
+        return Call(text_of(inputs, "sentences"), 0, inputs)
+
+    def answer(self, call: Call) -> Iterable[Tensors]:
         """Grade."""
-        text = pb.get_input_tensor_by_name(request, "sentences").as_numpy().reshape(-1)[0].decode()
-        exceeded = int(count_tokens(text) > _CONTEXT_TOKENS)
-        return pb.InferenceResponse([pb.Tensor("rewards", np.array([grade(text)], np.float32)), pb.Tensor("exceeded", np.array([[exceeded]], np.int32))])
+        exceeded = count_tokens(call.content) > CONTEXT_TOKENS
+        graded = grade(cut_tokens(call.content, CONTEXT_TOKENS))
+        yield {"rewards": np.array([graded], np.float32), "exceeded": np.array([[exceeded]], np.int32)}

@@ -1,0 +1,62 @@
+"""Recognise what is asked, by the phrases that prompts contain."""
+
+import re
+from dataclasses import dataclass
+
+from infra.triton.rehearsal_language.chat import Turn
+
+_QUOTED = r'["“](?P<about>.+?)["”]'
+_FENCED = re.compile(r"<<<\s*(.*?)\s*>>>", re.DOTALL)
+_CUES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE | re.DOTALL))
+    for kind, pattern in (
+        ("topics", r"name (?P<count>\d+) broad topics"),
+        ("subtopics", rf"name (?P<count>\d+) subtopics of {_QUOTED}"),
+        ("questions", rf"write (?P<count>\d+) questions about {_QUOTED}"),
+        ("math_topics", r"name (?P<count>\d+) topics in mathematics"),
+        ("math_problems", rf"write (?P<count>\d+) math problems about {_QUOTED}"),
+        ("rewrite", r"rewrite this question"),
+        ("next_message", r"write the user's next message"),
+    )
+)
+LISTS = frozenset({"topics", "subtopics", "questions", "math_topics", "math_problems"})
+_MOST_ITEMS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a prompt asks for."""
+
+    kind: str
+    """A cue's name; `user_turn` for the opening of an empty user turn; `answer` for anything else."""
+    about: str
+    """The topic, the quoted text, or the whole question."""
+    count: int = 0
+
+
+def recognise(turns: tuple[Turn, ...]) -> Wanted:
+    """Say what the last turn of a conversation asks for; a request to give a list again means the list asked for before."""
+    if turns[-1].role == "user" and not turns[-1].text:
+        return Wanted("user_turn", turns[0].text)
+    said = [turn.text for turn in turns if turn.role in ("user", "") and turn.text] or [""]
+    wanted = _by_cue(said[-1])
+    if "give the list again" in said[-1].lower() and wanted.kind not in LISTS:
+        earlier = [one for one in map(_by_cue, reversed(said[:-1])) if one.kind in LISTS]
+        return earlier[0] if earlier else wanted
+    return wanted
+
+
+def _by_cue(text: str) -> Wanted:
+    for kind, pattern in _CUES:
+        found = pattern.search(text)
+        if found:
+            return _wanted(kind, text, found)
+    return Wanted("answer", text)
+
+
+def _wanted(kind: str, text: str, found: re.Match[str]) -> Wanted:
+    groups = found.groupdict()
+    if "count" in groups:
+        return Wanted(kind, (groups.get("about") or "").strip(), min(int(groups["count"]), _MOST_ITEMS))
+    fenced = _FENCED.findall(text)
+    return Wanted(kind, fenced[-1] if fenced else text[found.end() :].strip(" :\n"))
