@@ -1,0 +1,310 @@
+"""Loads a recipe whole: every module it names is found, every option checked, every model card read, before any work.
+
+All faults are told in one message. What comes out is plain values that travel to a Dask worker; modules are looked up again there by name.
+"""
+
+import hashlib
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from schemas.engine import Sampling
+from schemas.errors import GristmillError, NotFoundError, RecipeError
+from schemas.identity import content_id
+from schemas.licences import find_licence
+from schemas.model_card import ModelCard, load_card
+from schemas.recipe import Recipe, explain, read_recipe
+from tasks.discovery import Kind, find_filter, find_module, options_of, suggest
+
+ROLES = {"writer": "instruct", "responder": "instruct", "user": "instruct", "reward": "reward", "embedding": "embedding"}
+"""What a recipe's `models` may name, and the card role that each one takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTechnique:
+    """A prompt technique with its checked options."""
+
+    name: str
+    options: Any
+    items: int
+    """First work items that `start` gives."""
+
+    @property
+    def module(self) -> ModuleType:
+        """The technique's module."""
+        return importlib.import_module(f"tasks.prompts.{self.name}")
+
+    @property
+    def requested(self) -> int:
+        """Prompts that it is asked for."""
+        rows = self.items
+        for step in self.module.STEPS:
+            rows *= step.yields(self.options)
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedResponse:
+    """A response technique with its checked options."""
+
+    name: str
+    options: Any
+    samples: int
+    only: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> ModuleType:
+        """The technique's module."""
+        return importlib.import_module(f"tasks.responses.{self.name}")
+
+    def answers(self, technique: str) -> bool:
+        """Say whether it answers the prompts of a technique."""
+        return not self.only or technique in self.only
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFilter:
+    """A filter with its checked parameters."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    bars_row: bool
+    """True: a hit is dropped. False: a hit is kept, but gated."""
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The filter's function."""
+        return find_filter(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedJudge:
+    """A judge with its checked options."""
+
+    name: str
+    options: Any
+
+    @property
+    def module(self) -> ModuleType:
+        """The judge's module."""
+        return importlib.import_module(f"tasks.judges.{self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRecipe:
+    """A recipe with everything it names."""
+
+    recipe: Recipe
+    path: Path
+    prompts: tuple[LoadedTechnique, ...]
+    responses: tuple[LoadedResponse, ...]
+    filters: tuple[LoadedFilter, ...]
+    judges: tuple[LoadedJudge, ...]
+    cards: Mapping[str, ModelCard]
+    """Role to card."""
+    fingerprint: str
+    """Of the recipe with its defaults, the cards and the seed files' bytes; not of its path, comments or key order."""
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether any of its models is a rehearsal one."""
+        return any(card.rehearsal for card in self.cards.values())
+
+    def samplings(self) -> tuple[tuple[str, Sampling], ...]:
+        """List how each role will be asked, for checking engines."""
+        steps = ((one, step) for one in self.prompts for step in one.module.STEPS)
+        asked = [(step.role, step.sampling(one.options)) for one, step in steps if step.calls(one.options)]
+        asked += [pair for one in self.responses for pair in one.module.samplings(one.options)]
+        return tuple(dict.fromkeys(asked))
+
+    def longest_prompt(self) -> int:
+        """Say how many tokens a prompt may have so that an answer still fits."""
+        if self.recipe.screen.max_prompt_tokens is not None:
+            return self.recipe.screen.max_prompt_tokens
+        answers: list[int] = [sampling.max_tokens for one in self.responses for role, sampling in one.module.samplings(one.options) if role == "responder"]
+        return self.cards["responder"].context_tokens - max(answers)
+
+
+def load_recipe(path: Path, *, cards: Path | None = None) -> LoadedRecipe:
+    """Read a recipe and everything it names. Raises RecipeError with all faults; `cards` is a folder of further model cards."""
+    return _load(read_recipe(path), path, cards)
+
+
+def rehearse(loaded: LoadedRecipe) -> LoadedRecipe:
+    """Cast the same recipe with the rehearsal models that stand in for its own."""
+    for role, card in loaded.cards.items():
+        if not card.rehearsal and card.stands_in is None:
+            raise RecipeError(f"models.{role}: no rehearsal model stands in for {card.id}: name one in its card's `stands_in`")
+    models = {role: card.stands_in or card.id for role, card in loaded.cards.items()}
+    return _load(loaded.recipe.model_copy(update={"models": models}), loaded.path, None)
+
+
+def find_verifier(name: str) -> ModuleType:
+    """Find a verifier's module, whose `verify(answer, expected)` gives a Verdict."""
+    return find_module("verifiers", name)
+
+
+@dataclass
+class _Faults:
+    lines: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def at(self, where: str) -> Iterator[None]:
+        try:
+            yield
+        except ValidationError as error:
+            self.lines.append(explain(error, where))
+        except GristmillError as error:
+            self.lines.append(f"  {where}: {error}")
+
+    def add(self, where: str, what: str) -> None:
+        self.lines.append(f"  {where}: {what}")
+
+
+def _load(recipe: Recipe, path: Path, cards: Path | None) -> LoadedRecipe:
+    faults = _Faults()
+    cast = _load_cards(recipe, cards, faults)
+    prompts = tuple(_load_prompts(recipe, path.parent, faults))
+    responses = tuple(_load_responses(recipe, faults))
+    filters = tuple(_load_filters(recipe, faults))
+    judges = tuple(_load_judges(recipe, faults))
+    loaded = LoadedRecipe(recipe, path, prompts, responses, filters, judges, cast, "")
+    if not faults.lines:
+        _check_roles(loaded, faults)
+        _check_rewards(loaded, faults)
+        _check_outcome(loaded, faults)
+    if faults.lines:
+        raise RecipeError(f"the recipe {path} is wrong:\n" + "\n".join(faults.lines))
+    return LoadedRecipe(recipe, path, prompts, responses, filters, judges, cast, _fingerprint(loaded))
+
+
+def _load_cards(recipe: Recipe, folder: Path | None, faults: _Faults) -> dict[str, ModelCard]:
+    cards = {}
+    for role, name in recipe.models.items():
+        with faults.at(f"models.{role}"):
+            cards[role] = _load_role(role, name, folder)
+    return cards
+
+
+def _load_role(role: str, name: str, folder: Path | None) -> ModelCard:
+    if role not in ROLES:
+        raise RecipeError(f"unknown role: {suggest(role, tuple(ROLES))}")
+    try:
+        card = load_card(name, folder)
+    except NotFoundError as error:
+        raise RecipeError(str(error)) from error
+    if card.role != ROLES[role]:
+        raise RecipeError(f"{card.id} is a model of the kind {card.role!r}, this role takes one of the kind {ROLES[role]!r}")
+    for licence in card.licences:
+        find_licence(licence)
+    return card
+
+
+def _checked(kind: Kind, name: str, raw: dict[str, Any]) -> BaseModel:
+    options = options_of(kind, name)
+    unknown = [key for key in raw if key not in options.model_fields]
+    if unknown:
+        raise RecipeError(f"{name} has no option {unknown[0]!r}: {suggest(unknown[0], tuple(options.model_fields))}")
+    return options.model_validate(raw)
+
+
+def _load_prompts(recipe: Recipe, folder: Path, faults: _Faults) -> Iterator[LoadedTechnique]:
+    for number, entry in enumerate(recipe.prompts):
+        with faults.at(f"prompts.{number}"):
+            options = _checked("prompts", entry.technique, entry.options)
+            module = find_module("prompts", entry.technique)
+            yield LoadedTechnique(entry.technique, options, module.items(options, folder) if hasattr(module, "items") else 1)
+
+
+def _load_responses(recipe: Recipe, faults: _Faults) -> Iterator[LoadedResponse]:
+    for number, entry in enumerate(recipe.responses):
+        with faults.at(f"responses.{number}"):
+            yield LoadedResponse(entry.technique, _checked("responses", entry.technique, entry.options), entry.samples, entry.only)
+
+
+def _load_filters(recipe: Recipe, faults: _Faults) -> Iterator[LoadedFilter]:
+    for number, entry in enumerate(recipe.filters):
+        with faults.at(f"filters.{number}"):
+            given = entry.options
+            if "language" in options_of("filters", entry.filter).model_fields:
+                given = {"language": recipe.language} | given
+            yield LoadedFilter(entry.filter, _checked("filters", entry.filter, given).model_dump(), entry.bars == "row")
+
+
+def _load_judges(recipe: Recipe, faults: _Faults) -> Iterator[LoadedJudge]:
+    for number, entry in enumerate(recipe.pairs.judges if recipe.pairs else ()):
+        with faults.at(f"pairs.judges.{number}"):
+            yield LoadedJudge(entry.judge, _checked("judges", entry.judge, entry.options))
+
+
+def _check_roles(loaded: LoadedRecipe, faults: _Faults) -> None:
+    wanted = {role: "its techniques ask it" for role, _ in loaded.samplings()}
+    if loaded.recipe.score is not None:
+        wanted["reward"] = "score asks it; `score: null` leaves scoring out"
+    for role, why in sorted(wanted.items()):
+        if role not in loaded.cards:
+            faults.add("models", f"no model plays the role {role!r}: {why}")
+
+
+def _check_rewards(loaded: LoadedRecipe, faults: _Faults) -> None:
+    facts = loaded.cards["reward"].reward if "reward" in loaded.cards else None
+    readers = [(f"filters.{n}", one.name) for n, one in enumerate(loaded.filters) if getattr(one.function, "reads_reward", False)]
+    judges = [(f"pairs.judges.{n}", one.name) for n, one in enumerate(loaded.judges) if getattr(one.module, "READS_REWARD", False)]
+    if loaded.recipe.score is None:
+        for where, name in (*readers, *judges):
+            faults.add(where, f"{name} reads rewards, and `score: null` leaves scoring out: score, or name other {where.partition('.')[0]}")
+        return
+    if facts is None:
+        return
+    unknown = sorted(set(loaded.recipe.score.weights or {}) - set(facts.attributes))
+    if unknown:
+        faults.add("score.weights", f"{loaded.cards['reward'].id} gives no {', '.join(unknown)}: it gives {', '.join(facts.attributes)}")
+    for number, one in enumerate(loaded.filters):
+        if getattr(one.function, "reads_reward", False):
+            with faults.at(f"filters.{number}"):
+                _check_threshold(one, loaded.cards["reward"])
+
+
+def _check_threshold(one: LoadedFilter, card: ModelCard) -> None:
+    facts = card.reward
+    assert facts is not None
+    if not facts.comparable_across_prompts:
+        raise RecipeError(f"{one.name} sets one mark for all prompts, and {card.id}'s numbers compare answers to one prompt only: use the judge reward_margin")
+    attribute = one.parameters["attribute"]
+    if attribute not in ("reward", *facts.attributes):
+        raise RecipeError(f"{card.id} gives no {attribute!r}: it gives {', '.join(facts.attributes)}")
+
+
+def _check_outcome(loaded: LoadedRecipe, faults: _Faults) -> None:
+    made = {one.name for one in loaded.prompts}
+    for number, response in enumerate(loaded.responses):
+        for name in sorted(set(response.only) - made):
+            faults.add(f"responses.{number}.only", f"{name!r} is no prompt technique of this recipe: {suggest(name, tuple(sorted(made)))}")
+    for number, one in enumerate(loaded.prompts):
+        if not any(response.answers(one.name) for response in loaded.responses):
+            faults.add(f"prompts.{number}", f"nothing in responses answers the prompts of {one.name}")
+    if loaded.recipe.pairs is None and loaded.recipe.sft is None:
+        faults.add("sft", "neither instruction data nor pairs are to be made: give `sft`, `pairs` or both")
+
+
+def _fingerprint(loaded: LoadedRecipe) -> str:
+    whole = loaded.recipe.model_dump(mode="json")
+    whole["prompts"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.prompts]
+    whole["responses"] = [[one.name, one.options.model_dump(mode="json"), one.samples, one.only] for one in loaded.responses]
+    whole["filters"] = [[one.name, dict(one.parameters), one.bars_row] for one in loaded.filters]
+    if loaded.recipe.pairs:
+        whole["pairs"]["judges"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.judges]
+    cards = {role: card.model_dump(mode="json", exclude={"title", "source", "stands_in"}) for role, card in loaded.cards.items()}
+    files = [_sha256(file) for one in loaded.prompts if hasattr(one.module, "files") for file in one.module.files(one.options, loaded.path.parent)]
+    return content_id("recipe", [whole, cards, files])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,136 @@
+"""Finds techniques, judges, verifiers and filters by looking into their folders, and says what options each one takes.
+
+Nothing is registered: a new technique, judge or verifier is a new file, a new filter a new function of tasks/filters.py.
+"""
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any, Literal, get_type_hints
+
+from pydantic import BaseModel, create_model
+from pydantic.fields import FieldInfo
+
+from schemas.errors import RecipeError
+from schemas.recipe import Strict
+
+Kind = Literal["prompts", "responses", "judges", "verifiers", "filters"]
+
+_SINGULAR = {"prompts": "prompt technique", "responses": "response technique", "judges": "judge", "verifiers": "verifier", "filters": "filter"}
+
+
+@dataclass(frozen=True, slots=True)
+class OptionDoc:
+    """One option as a user sees it."""
+
+    name: str
+    type: str
+    default: str | None
+    """As YAML would write it; None where the option is required."""
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleDoc:
+    """One technique, judge, verifier or filter as a user sees it."""
+
+    kind: Kind
+    name: str
+    purpose: str
+    options: tuple[OptionDoc, ...]
+
+
+@cache
+def names(kind: Kind) -> tuple[str, ...]:
+    """List what there is of a kind."""
+    if kind == "filters":
+        return tuple(sorted(_filters()))
+    package = importlib.import_module(f"tasks.{kind}")
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
+
+
+def find_module(kind: Kind, name: str) -> ModuleType:
+    """Find a technique, judge or verifier by name. Raises RecipeError with the names there are."""
+    _refuse_unknown(kind, name)
+    return importlib.import_module(f"tasks.{kind}.{name}")
+
+
+def find_filter(name: str) -> Callable[..., Any]:
+    """Find a filter by name. Raises RecipeError with the names there are."""
+    _refuse_unknown("filters", name)
+    return _filters()[name]
+
+
+def options_of(kind: Kind, name: str) -> type[BaseModel]:
+    """Find the class that checks a module's options; one without any takes none."""
+    if kind == "filters":
+        return _filter_options(name)
+    found: type[BaseModel] = getattr(find_module(kind, name), "Options", Strict)
+    return found
+
+
+def describe(kind: Kind) -> tuple[ModuleDoc, ...]:
+    """Say of everything of a kind what it is for and which options it takes."""
+    return tuple(ModuleDoc(kind, name, _purpose(kind, name), describe_options(options_of(kind, name))) for name in names(kind))
+
+
+def describe_options(options: type[BaseModel]) -> tuple[OptionDoc, ...]:
+    """Say which options a class of them has."""
+    return tuple(
+        OptionDoc(name, _type_name(field), None if field.is_required() else _default(field), field.description or "")
+        for name, field in options.model_fields.items()
+    )
+
+
+def suggest(name: str, known: tuple[str, ...]) -> str:
+    """Say which names there are, the nearest first as a guess at what was meant."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return (f"did you mean {near[0]!r}? " if near else "") + f"there are {', '.join(known) or 'none'}"
+
+
+def _refuse_unknown(kind: Kind, name: str) -> None:
+    if name not in names(kind):
+        raise RecipeError(f"unknown {_SINGULAR[kind]} {name!r}: {suggest(name, names(kind))}")
+
+
+@cache
+def _filters() -> dict[str, Callable[..., Any]]:
+    module = importlib.import_module("tasks.filters")
+    found = inspect.getmembers(module, inspect.isfunction)
+    return {name: function for name, function in found if function.__module__ == module.__name__ and not name.startswith("_")}
+
+
+@cache
+def _filter_options(name: str) -> type[BaseModel]:
+    function = find_filter(name)
+    hints = get_type_hints(function, include_extras=True)
+    keywords = [one for one in inspect.signature(function).parameters.values() if one.kind is one.KEYWORD_ONLY]
+    fields: dict[str, Any] = {one.name: (hints[one.name], ... if one.default is one.empty else one.default) for one in keywords}
+    return create_model(name, __base__=Strict, **fields)
+
+
+def _purpose(kind: Kind, name: str) -> str:
+    doc = inspect.getdoc(find_filter(name) if kind == "filters" else find_module(kind, name)) or ""
+    return doc.partition("\n")[0]
+
+
+def _type_name(field: FieldInfo) -> str:
+    annotation: Any = field.annotation
+    name = annotation.__name__ if isinstance(annotation, type) and not getattr(annotation, "__args__", ()) else str(annotation)
+    for prefix in ("typing.", "schemas.recipe.", "tasks.prompts.", "tasks.responses."):
+        name = name.replace(prefix, "")
+    return name.replace("NoneType", "None")
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return "its own defaults"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return "[]" if value == () else str(value)
