@@ -4,9 +4,9 @@ PYTHON ?= python3.11
 VENV := .venv
 TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
-export UV_COMPILE_BYTECODE := 1
+RECIPE ?= recipes/rehearsal.yaml
 
-.PHONY: help setup demo test test-fast check lock clean
+.PHONY: help setup demo test test-fast check docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -15,6 +15,7 @@ setup: $(VENV)/.ready $(TRITON_VENV)/.ready ## Install both locked environments
 
 $(VENV)/.ready: requirements.lock pyproject.toml scripts/install
 	@scripts/install $(VENV) requirements.lock $(PYTHON)
+	@$(BIN)/python -m infra.prefect_home
 	@touch $@
 
 $(TRITON_VENV)/.ready: infra/triton/requirements.lock scripts/install
@@ -22,7 +23,7 @@ $(TRITON_VENV)/.ready: infra/triton/requirements.lock scripts/install
 	@touch $@
 
 demo: setup ## Run recipes/rehearsal.yaml on the embedded Triton to a published release
-	@$(BIN)/gristmill run recipes/rehearsal.yaml
+	@$(BIN)/gristmill run $(RECIPE)
 
 check: setup ## Format, lint, types, import direction
 	@$(BIN)/ruff format --check --quiet .
@@ -35,6 +36,9 @@ test: check ## All checks and all tests
 
 test-fast: check ## All checks and the fast tests
 	@$(BIN)/pytest -m "not slow"
+
+docs: setup ## Write the generated pages of docs/ anew
+	@$(BIN)/python -m cli.reference docs
 
 lock: ## Resolve both environments anew
 	@uv pip compile pyproject.toml --group dev --universal -p 3.11 --generate-hashes -q --upgrade -o requirements.lock
