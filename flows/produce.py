@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-from infra.privacy import switch_off_telemetry
 from prefect import flow
-from tasks.stages.publish import publish_run
-from tasks.stages.validate import validate_rows
 
+from infra.privacy import switch_off_telemetry
 from infra.settings import read_settings
 from tasks.catalogue import load_recipe
 from tasks.catalogue import rehearse as on_rehearsal_models
@@ -15,9 +13,11 @@ from tasks.stages.dedup import dedup_conversations
 from tasks.stages.filter import filter_conversations
 from tasks.stages.pair import pair_conversations
 from tasks.stages.prompts import write_prompts
+from tasks.stages.publish import publish_run
 from tasks.stages.responses import answer_prompts
 from tasks.stages.score import score_conversations
 from tasks.stages.screen import screen_prompts
+from tasks.stages.validate import validate_rows
 
 switch_off_telemetry()
 
@@ -54,4 +54,4 @@ def produce(recipe: str, data: str | None = None, fresh: bool = False, rehearse:
         dedup_conversations(run, shards)
         pair_conversations(run, shards)
         validate_rows(run, shards)
-        return publish_run(run, shards)
+        return publish_run(run)

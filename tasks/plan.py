@@ -7,14 +7,13 @@ import contextlib
 from dataclasses import dataclass
 
 from infra.engines.session import EngineSession
-
 from infra.settings import Settings
 from schemas.errors import GristmillError
 from schemas.model_card import ModelCard
 from schemas.recipe import NearOptions
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedRecipe, LoadedResponse, LoadedTechnique
-from tasks.run_state import connect
+from tasks.run_state import open_addresses
 
 # A technique's instruction or a question it wrote is some 60 to 150 tokens.
 PROMPT_TOKENS = 120
@@ -118,24 +117,24 @@ def _plan_response(one: LoadedResponse, rows: int, loaded: LoadedRecipe) -> list
 
 def _length(one: LoadedResponse) -> int:
     """Bound a conversation's tokens, for the reward model's prompt."""
-    longest = max(sampling.max_tokens for _, sampling in one.module.samplings(one.options))
+    longest: int = max(sampling.max_tokens for _, sampling in one.module.samplings(one.options))
     return PROMPT_TOKENS + int(one.module.calls(one.options)) * longest
 
 
 def _plan_dedup(near: NearOptions | None) -> tuple[int, int, tuple[tuple[float, float], ...]]:
     if near is None:
         return 0, 0, ()
-    from tasks.dedup import plan_bands, s_curve
+    from tasks.dedup.plan import bands_of, s_curve
 
-    bands, rows = (near.bands, near.rows) if near.bands and near.rows else plan_bands(near.threshold, near.permutations)
-    similarities = [tenth / 20 for tenth in range(8, 21)]
-    return bands, rows, tuple((one, s_curve(bands, rows, one)) for one in similarities)
+    shape = bands_of(near)
+    return shape.bands, shape.rows, s_curve(shape.bands, shape.rows)
 
 
 def _check_engines(loaded: LoadedRecipe, settings: Settings) -> list[PlannedEngine]:
     with contextlib.ExitStack() as stack:
         try:
-            session = connect(loaded, settings, stack, log_path=None)
+            addresses = open_addresses(loaded, settings, stack, log_path=None)
+            session = stack.enter_context(contextlib.closing(EngineSession(settings, addresses)))
         except GristmillError as error:
             return [PlannedEngine(role, card.id, "", "", str(error)) for role, card in loaded.cards.items()]
         checked: dict[str, PlannedEngine] = {}

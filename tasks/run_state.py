@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from infra.calls import CallStore
 from infra.engines.session import EngineSession
-
 from infra.ledger import Ledger
 from infra.settings import Address, Settings
 from infra.storage import RunFolder, hold_run, write_text
@@ -66,6 +65,7 @@ class Run:
     ledger: Ledger
     folder: RunFolder
     session: EngineSession
+    addresses: dict[str, tuple[Address, ...]]
     cast: Cast
     _stack: contextlib.ExitStack
     _started: float = field(default_factory=time.monotonic)
@@ -83,15 +83,19 @@ class Run:
     @cached_property
     def job(self) -> Job:
         """The run as a worker needs it."""
-        return Job(self.folder, self.settings, dict(self.session.addresses), self.cast)
+        return Job(self.folder, self.settings, self.addresses, self.cast)
 
     @cached_property
     def client(self) -> "Client":
         """The Dask cluster, opened when first needed."""
-        from infra.cluster import open_cluster
+        from infra.cluster import open_cluster, preload
 
         HUB.say("starting Dask")
-        return self._stack.enter_context(open_cluster(self.settings))
+        client = self._stack.enter_context(open_cluster(self.settings))
+        # 8 s of imports that the workers do while they wait for reward models.
+        preload(client, ["great_expectations"])
+        HUB.say("")
+        return client
 
     def commit(self, stage: str, shard: int, report: ShardReport) -> None:
         """Record a finished shard, once. Its files must be in place."""
@@ -158,19 +162,13 @@ def _prepare(loaded: LoadedRecipe, settings: Settings, ledger: Ledger, record: R
     folder = RunFolder(settings.data, record.run_id)
     write_text(folder.root / "recipe.yaml", loaded.path.read_text(encoding="utf-8"))
     CallStore(settings.data / "calls").sweep(settings.data / "journal", {record.run_id})
-    session = connect(loaded, settings, stack, log_path=folder.root / "triton.log")
+    addresses = open_addresses(loaded, settings, stack, log_path=folder.root / "triton.log")
+    session = stack.enter_context(contextlib.closing(EngineSession(settings, addresses)))
     HUB.watch("this process", lambda: read_meter(session))
     cast = check_engines(loaded, session)
     for card_id, facts in cast.facts.items():
         ledger.note(record.run_id, f"engine:{card_id}", _describe(facts))
-    return Run(record, loaded, settings, ledger, folder, session, cast, stack)
-
-
-def connect(loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None) -> EngineSession:
-    """Open a session to every engine of a recipe, closed with the stack."""
-    session = EngineSession(settings, open_addresses(loaded, settings, stack, log_path=log_path))
-    stack.callback(session.close)
-    return session
+    return Run(record, loaded, settings, ledger, folder, session, addresses, cast, stack)
 
 
 def open_addresses(loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None) -> dict[str, tuple[Address, ...]]:
@@ -199,8 +197,8 @@ def check_engines(loaded: LoadedRecipe, session: EngineSession) -> Cast:
 
 def read_meter(session: EngineSession) -> Calls:
     """Read a session's counters in the display's terms."""
-    now = session.meter.snapshot()
-    return Calls(now.calls, now.failures, now.retries, now.in_flight, now.limit, now.prompt_tokens, now.completion_tokens)
+    now = session.meter.read()
+    return Calls(now.calls, sum(now.failures.values()), now.retries, now.in_flight, now.limit, now.prompt_tokens, now.completion_tokens)
 
 
 def _describe(facts: Any) -> dict[str, Any]:

@@ -26,10 +26,18 @@ def shard_task(work: Callable[..., ShardReport]) -> "Task[..., ShardReport]":
 
     Nothing of it is cached or stored by Prefect: what is done is in the ledger, the journal and the run folder.
     """
-    from prefect import task
+    from prefect import Task
     from prefect.cache_policies import NO_CACHE
 
-    return task(work, cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=[2, 20], retry_jitter_factor=0.5, retry_condition_fn=may_pass)
+    return Task(
+        work,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=2,
+        retry_delay_seconds=[2, 20],
+        retry_jitter_factor=0.5,
+        retry_condition_fn=may_pass,
+    )
 
 
 def may_pass(task: Any, task_run: Any, state: Any) -> bool:
@@ -55,7 +63,7 @@ def on_prefect(run: Run, task: "Task[..., ShardReport]", name: str, shards: int,
             named = task.with_options(task_run_name=f"{name} {shard + 1} of {shards}")
             # Unquoted, Prefect would walk through the whole run looking for futures.
             future = named.submit(run=quote(run), shard=shard, **{key: quote(value) for key, value in arguments.items()})
-            under_way[future.wrapped_future] = future
+            under_way[future.wrapped_future] = future  # type: ignore[attr-defined]  # the thread pool's futures have it
         if not under_way:
             return
         done, _ = wait(under_way, return_when=FIRST_COMPLETED)
@@ -86,7 +94,7 @@ def map_on_dask(run: Run, work: Callable[[Job, int], Any], shards: Iterable[int]
     client.subscribe_topic(METER_TOPIC, _count_worker)
     window = QUEUED_PER_WORKER * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
     waiting = iter(shards)
-    numbers: dict[str, int] = {}
+    numbers: dict[Any, int] = {}
 
     def submit_next() -> Any:
         shard = next(waiting, None)
@@ -97,7 +105,7 @@ def map_on_dask(run: Run, work: Callable[[Job, int], Any], shards: Iterable[int]
         return future
 
     first = [future for _ in range(window) if (future := submit_next()) is not None]
-    finished = as_completed(first)
+    finished = as_completed(first, loop=client.loop)
     for future in finished:
         yield numbers.pop(future.key), future.result()
         if (more := submit_next()) is not None:

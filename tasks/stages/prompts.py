@@ -103,6 +103,6 @@ def _settle(item: WorkItem, made: Made | Refused, step: Step, technique: LoadedT
     lost = sum(drop.rows for drop in made.drops)
     if len(made.out) * weight + lost != asked * weight:
         raise AccountingError(
-            f"{technique.name}/{step.name} was asked for {asked} outputs of item {item.item_id}, made {len(made.out)} and dropped {lost} rows of {asked * weight}"
+            f"{technique.name}/{step.name} owes {asked * weight} rows of {item.item_id}: {len(made.out)} outputs of {weight} made, {lost} rows dropped"
         )
     return made

@@ -60,7 +60,7 @@ def answer_shard(run: Run, shard: int) -> ShardReport:
 
 def list_samples(prompts: list[Prompt], responses: tuple[LoadedResponse, ...]) -> list[Sample]:
     """List the conversations to be had over some prompts."""
-    samples = []
+    samples: list[Sample] = []
     for prompt in prompts:
         index = 0
         for response in responses:

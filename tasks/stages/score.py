@@ -11,7 +11,6 @@ from dataclasses import asdict, replace
 from functools import partial
 
 from infra.engines.session import EngineSession, shared_session
-
 from infra.storage import read_records, write_records
 from schemas.engine import Reward
 from schemas.errors import EngineError, EngineFault

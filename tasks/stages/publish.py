@@ -1,0 +1,24 @@
+"""Stage `publish`: the validated rows become a release, and the ledger says so."""
+
+from dataclasses import replace
+
+from schemas.run import ShardReport
+from tasks.progress import HUB
+from tasks.release import publish_release
+from tasks.release_inputs import read_inputs
+from tasks.run_state import Run, RunOutcome, finished_outcome
+from tasks.stages.validate import merged_results
+
+
+def publish_run(run: Run) -> RunOutcome:
+    """Publish the run's release under the next version of its name; done again after a crash, it is the same version."""
+    HUB.stage_begins("publish", shards=1, committed={})
+    version = run.ledger.next_version(run.record.name, run_id=run.run_id)
+    inputs = read_inputs(run.ledger, run.folder.data, run.run_id, cards=run.settings.cards)
+    inputs = replace(inputs, version=version, cards=run.loaded.cards, expectations=merged_results(run.folder.root))
+    release = publish_release(inputs)
+    run.ledger.record_release(release)
+    rows = sum(release.rows.values())
+    HUB.shard_done("publish", ShardReport(rows, rows))
+    HUB.stage_ends("publish")
+    return finished_outcome(run.ledger, run.ledger.run(run.run_id), already=False)
