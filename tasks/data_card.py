@@ -33,7 +33,7 @@ def write_card(inputs: ReleaseInputs, rows: Mapping[str, int], usage: Usage, obl
         *(f"**{line}**" for line in obligations.display),
         _summary(inputs, rows),
         "## What is in it\n\n" + _contents(rows),
-        "## How to load it\n\n" + loading_snippet(inputs, rows),
+        f"## How to load it\n\n```python\n{loading_snippet(inputs, rows)}\n```",
         "## How it was made\n\n" + _making(inputs, accounts),
         "## Models\n\nRows that each model had a hand in, by role; a reward model's hand is its grade.\n\n" + _models(usage),
         "## Sources\n\n" + _sources(usage),
@@ -63,15 +63,13 @@ def loading_snippet(inputs: ReleaseInputs, rows: Mapping[str, int]) -> str:
     first = next((name for name in rows if rows[name]), "sft/train")
     data_set = first.partition("/")[0]
     return (
-        "```python\n"
         "# in the release's folder\n"
         "import datasets\n"
         f'rows = datasets.load_dataset(".", "{data_set}")\n\n'
         "import polars\n"
         f'rows = polars.read_parquet("{first}/*.parquet")\n\n'
         "import duckdb\n"
-        f"rows = duckdb.sql(\"select * from '{first}/*.parquet'\")\n"
-        "```"
+        f'rows = duckdb.read_parquet("{first}/*.parquet")'
     )
 
 
