@@ -31,8 +31,8 @@ MERGE = 64
 
 _ID = pa.binary(16)
 _SCHEMA = pa.schema([pa.field(name, kind, nullable=False) for name, kind in [("key", _ID), ("item", _ID), ("kind", pa.string()), ("answer", pa.string())]])
-_ROW_GROUP = 512
-"""A lookup decodes whole row groups, so they are small."""
+_ROW_GROUP = 1024
+"""A lookup decodes whole row groups: 512 and 2,048 were slower at a million calls (benchmarks/calls.py)."""
 # Statistics of other columns and dictionaries of answers would make the footer, which every lookup reads, ten times as long.
 _LAYOUT: dict[str, Any] = {"row_group": _ROW_GROUP, "use_dictionary": ["kind"], "write_statistics": ["item"]}
 _NAME = re.compile(r"(?P<lo>[0-9a-f]{8})-(?P<hi>[0-9a-f]{8})-(?P<name>[\w.-]+)\.parquet", re.ASCII)
@@ -158,7 +158,7 @@ def _read(path: Path) -> pa.Table:
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pa.memory_map(str(path)) as source, pq.ParquetFile(source) as file:
+        with pa.memory_map(str(path)) as source, pq.ParquetFile(source, pre_buffer=False) as file:
             if not file.schema_arrow.equals(_SCHEMA):
                 raise pa.ArrowInvalid("other columns than a call store's")
             yield file

@@ -5,7 +5,7 @@ Times are ISO 8601 in UTC, as text that sorts; they live here and in manifests, 
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, ForeignKeyConstraint, Index, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Double, ForeignKey, ForeignKeyConstraint, Index, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from schemas.run import ReleaseRecord, RunRecord, ShardReport
@@ -26,6 +26,7 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSON,
         dict[str, int]: JSON,
         int: BigInteger,
+        float: Double,
     }
 
 

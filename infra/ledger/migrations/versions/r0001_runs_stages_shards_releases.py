@@ -64,7 +64,7 @@ def _create_shards() -> None:
         sa.Column("reused", sa.BigInteger, nullable=False),
         sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
         sa.Column("completion_tokens", sa.BigInteger, nullable=False),
-        sa.Column("seconds", sa.Float, nullable=False),
+        sa.Column("seconds", sa.Double, nullable=False),
         sa.Column("committed_at", sa.String(32), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "stage", "shard", name="pk_shards"),
         sa.ForeignKeyConstraint(["run_id", "stage"], ["stages.run_id", "stages.stage"], name="fk_shards_stages", ondelete="CASCADE"),

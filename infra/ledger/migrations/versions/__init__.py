@@ -1,0 +1,1 @@
+"""One file a migration; each is frozen once released."""
