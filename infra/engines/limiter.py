@@ -1,0 +1,80 @@
+"""One endpoint's share of calls in flight: counts them, and asks Capacity how many there may be.
+
+Waiting is not done here: see line.py. Everything runs on one event loop; there are no locks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from infra.engines.capacity import Capacity
+from schemas.errors import EngineFault
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Leave to make one call."""
+
+    since: float
+
+
+class Limiter:
+    """Hands out slots, never more than the limit.
+
+    slot = limiter.take(); …; limiter.answered(slot) or limiter.failed(slot, fault, retry_after_s) or limiter.unused(slot)
+    """
+
+    def __init__(self, clock: Callable[[], float], capacity: Capacity | None = None) -> None:
+        self._clock = clock
+        self._capacity = capacity or Capacity(clock())
+        self._paused_until = float("-inf")
+        self.in_flight = 0
+
+    @property
+    def limit(self) -> int:
+        """Most calls in flight, as of now."""
+        return self._capacity.limit
+
+    @property
+    def load(self) -> float:
+        """Share of the limit in use."""
+        return self.in_flight / self.limit
+
+    @property
+    def room(self) -> bool:
+        """Whether one more call may be made now."""
+        return self.in_flight < self.limit and self.pause_s <= 0
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds until the server wants to be asked again; 0 or less if it may be asked."""
+        return self._paused_until - self._clock()
+
+    def take(self) -> Slot:
+        """Take a slot; only where there is room."""
+        assert self.in_flight < self.limit
+        self.in_flight += 1
+        return Slot(self._clock())
+
+    def answered(self, slot: Slot) -> float:
+        """Give a slot back after an answer; returns the call's seconds."""
+        now = self._clock()
+        full = self.in_flight >= self.limit
+        self.in_flight -= 1
+        self._capacity.answered(now, full=full)
+        return now - slot.since
+
+    def failed(self, slot: Slot, fault: EngineFault, retry_after_s: float | None = None) -> None:
+        """Give a slot back after a failure."""
+        now = self._clock()
+        self.in_flight -= 1
+        self._capacity.failed(now, slot.since, fault)
+        if retry_after_s is not None and fault is EngineFault.OVERLOADED:
+            self._paused_until = max(self._paused_until, now + min(retry_after_s, _LONGEST_PAUSE_S))
+
+    def unused(self, slot: Slot) -> None:
+        """Give a slot back of which nothing is learnt: its call was cancelled."""
+        self.in_flight -= 1
+
+
+_LONGEST_PAUSE_S = 300.0
+"""A server that asks for hours (a daily quota) is asked again after five minutes: the retries' own bounds then end the call with a clear error."""

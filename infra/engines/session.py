@@ -1,0 +1,202 @@
+"""One engine session a process: one event loop in a thread, shared by all the shards that run there, so that one's tail is filled by another's head.
+
+A call waits in its card's line for a slot at a replica, is attempted, and attempted again where that may help. The parts: line.py (waiting),
+limiter.py and capacity.py (how many at once), circuit.py (whether at all), retries.py (whether again), meter.py (counting). Answers are the caller's to keep.
+"""
+
+import asyncio
+import atexit
+import contextlib
+import os
+import threading
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from infra.engines import open_engine
+from infra.engines.circuit import Circuit
+from infra.engines.endpoint import Endpoint
+from infra.engines.limiter import Limiter
+from infra.engines.line import Line, Place
+from infra.engines.meter import Meter
+from infra.engines.retries import Failures
+from infra.settings import Address, Settings
+from schemas.engine import Answer, Deadlines, EngineFacts, Request
+from schemas.errors import EngineError, EngineFault, SettingsError
+from schemas.model_card import ModelCard
+
+Result = TypeVar("Result")
+
+PATIENCE_S = 120.0
+"""How long a card's replicas may all be gone before its calls fail: enough for a server's restart, though not for loading 340 billion parameters."""
+_CLOSE_S = 5.0
+
+
+class EngineSession:
+    """Calls to served models, from any number of threads.
+
+    facts = session.inspect(card)
+    answers = session.run(gather_all(session.call(card, request) for …))      # `call` runs on the session's own loop
+    """
+
+    def __init__(self, settings: Settings, addresses: Mapping[str, tuple[Address, ...]], *, patience_s: float = PATIENCE_S) -> None:
+        self.meter = Meter()
+        self._settings = settings
+        self._addresses = dict(addresses)
+        self._patience_s = patience_s
+        self._deadlines = Deadlines(connect_s=settings.connect_s, total_s=settings.deadline_s)
+        self._endpoints: dict[str, tuple[Endpoint, ...]] = {}
+        self._lines: dict[str, Line] = {}
+        self._limiters: dict[Address, Limiter] = {}
+        self._facts: dict[str, EngineFacts] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="gristmill-engines", daemon=True)
+        self._thread.start()
+
+    def inspect(self, card: ModelCard) -> EngineFacts:
+        """Read what serves a card, at all its replicas; callable from any thread.
+
+        Raises SettingsError if no address is given, EngineError if a replica is not there or not what the card says.
+        """
+        return self.run(self._inspect(card))
+
+    async def call(self, card: ModelCard, request: Request) -> Answer:
+        """Get a request answered, however long the line is. Raises EngineError for what no further attempt would cure. On the session's loop only."""
+        line, failures, avoid = self._line(card), Failures(), None
+        while True:
+            place = await self._wait(line, again=avoid is not None, avoid=avoid)
+            outcome = await self._attempt(place, request)
+            if not isinstance(outcome, EngineError):
+                return outcome
+            failures.add(outcome)
+            self.meter.retried()
+            avoid = place.endpoint
+            await asyncio.sleep(failures.delay_s(other_replica=len(self._endpoints[card.id]) > 1))
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine on the session's loop and wait for it; from any other thread. Whatever interrupts the wait cancels the coroutine."""
+        if threading.current_thread() is self._thread or self._loop.is_closed():
+            coroutine.close()
+            raise RuntimeError("EngineSession.run was called on the session's own loop, or after close(): await the coroutine there, or open a new session")
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Cancel what is in flight, close the connections, end the thread. A second call does nothing."""
+        if self._loop.is_closed():
+            return
+        if self._thread.is_alive():
+            with contextlib.suppress(TimeoutError):
+                asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(_CLOSE_S)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_CLOSE_S)
+        if not self._loop.is_running():
+            self._loop.close()
+
+    async def _wait(self, line: Line, *, again: bool, avoid: Endpoint | None) -> Place:
+        self.meter.queued()
+        try:
+            return await line.enter(again=again, avoid=avoid)
+        finally:
+            self.meter.unqueued()
+
+    async def _attempt(self, place: Place, request: Request) -> Answer | EngineError:
+        endpoint, slot = place.endpoint, place.slot
+        self.meter.started(sum(limiter.limit for limiter in self._limiters.values()))
+        try:
+            answer = await endpoint.engine.call(request, self._deadlines)
+        except EngineError as error:
+            endpoint.failed(slot, error.fault, error.retry_after_s)
+            self.meter.failed(error.fault)
+            return error
+        except BaseException:
+            endpoint.unused(slot)
+            raise
+        finally:
+            self.meter.ended()
+        self.meter.answered(answer, endpoint.answered(slot))
+        return answer
+
+    async def _inspect(self, card: ModelCard) -> EngineFacts:
+        if card.id not in self._facts:
+            self._line(card)
+            found = await asyncio.gather(*(endpoint.engine.inspect() for endpoint in self._endpoints[card.id]), return_exceptions=True)
+            for one in found:
+                if isinstance(one, BaseException):
+                    raise one
+            self._facts[card.id] = _common_facts(card, [one for one in found if isinstance(one, EngineFacts)])
+        return self._facts[card.id]
+
+    def _line(self, card: ModelCard) -> Line:
+        if card.id not in self._lines:
+            addresses = self._addresses.get(card.id)
+            if not addresses:
+                raise SettingsError(f"no address for the model {card.id}: set GRISTMILL_ENGINES={card.id}=grpc://HOST:8001/MODEL (or https://HOST/v1#MODEL)")
+            self._endpoints[card.id] = tuple(self._endpoint(card, address) for address in addresses)
+            self._lines[card.id] = Line(self._endpoints[card.id], self._patience_s)
+        return self._lines[card.id]
+
+    def _endpoint(self, card: ModelCard, address: Address) -> Endpoint:
+        # Two cards served by one model at one address share its capacity.
+        limiter = self._limiters.setdefault(address, Limiter(self._loop.time))
+        return Endpoint(str(address), open_engine(address, card, self._settings), limiter, Circuit(self._loop.time))
+
+    async def _shut_down(self) -> None:
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for endpoints in self._endpoints.values():
+            for endpoint in endpoints:
+                await endpoint.engine.close()
+
+
+def _common_facts(card: ModelCard, found: list[EngineFacts]) -> EngineFacts:
+    """Make one of all replicas' facts: what any of them can't do, the card's engine can't."""
+    first = found[0]
+    for other in found[1:]:
+        if other.kind != first.kind:
+            raise EngineError(
+                f"{card.id} is served as {first.kind} at {first.address} and as {other.kind} at {other.address}: its replicas must be of one kind",
+                fault=EngineFault.UNSUPPORTED,
+            )
+    options = frozenset.intersection(*(one.options for one in found))
+    tells = frozenset.intersection(*(one.tells for one in found))
+    return replace(first, address=" ".join(one.address for one in found), options=options, tells=tells)
+
+
+_shared: dict[tuple[Settings, frozenset[tuple[str, tuple[Address, ...]]]], EngineSession] = {}
+_shared_lock = threading.Lock()
+
+
+def shared_session(settings: Settings, addresses: Mapping[str, tuple[Address, ...]]) -> EngineSession:
+    """Give this process's session for these settings and addresses; made at the first call, closed at exit."""
+    key = (settings, frozenset(addresses.items()))
+    with _shared_lock:
+        if key not in _shared:
+            _shared[key] = EngineSession(settings, addresses)
+        return _shared[key]
+
+
+@atexit.register
+def close_shared_sessions() -> None:
+    """Close every shared session of this process; the next `shared_session` makes a new one."""
+    with _shared_lock:
+        sessions = list(_shared.values())
+        _shared.clear()
+    for session in sessions:
+        session.close()
+
+
+def _forget_after_fork() -> None:
+    # Threads do not survive a fork, so neither do sessions; closing them would wait for threads that are not there.
+    global _shared_lock
+    _shared_lock = threading.Lock()
+    _shared.clear()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
