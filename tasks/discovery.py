@@ -10,8 +10,8 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
-from typing import Any, Literal, get_type_hints
+from types import ModuleType, NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, create_model
 from pydantic.fields import FieldInfo
@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from schemas.errors import RecipeError
 from schemas.recipe import Strict
 
+Filter = TypeVar("Filter", bound=Callable[..., object])
 Kind = Literal["prompts", "responses", "judges", "verifiers", "filters"]
 
 _SINGULAR = {"prompts": "prompt technique", "responses": "response technique", "judges": "judge", "verifiers": "verifier", "filters": "filter"}
@@ -79,12 +80,15 @@ def describe(kind: Kind) -> tuple[ModuleDoc, ...]:
     return tuple(ModuleDoc(kind, name, _purpose(kind, name), describe_options(options_of(kind, name))) for name in names(kind))
 
 
-def describe_options(options: type[BaseModel]) -> tuple[OptionDoc, ...]:
-    """Say which options a class of them has."""
-    return tuple(
-        OptionDoc(name, _type_name(field), None if field.is_required() else _default(field), field.description or "")
-        for name, field in options.model_fields.items()
-    )
+def describe_options(options: type[BaseModel], prefix: str = "", defaults: BaseModel | None = None) -> tuple[OptionDoc, ...]:
+    """Say which options a class of them has, those of a nested class by their dotted names."""
+    return tuple(doc for name, field in options.model_fields.items() for doc in _describe_option(prefix + name, field, getattr(defaults, name, None)))
+
+
+def reads_reward(function: Filter) -> Filter:
+    """Mark a filter that reads rewards, so that a recipe in which they mean nothing is refused when it is loaded."""
+    function.reads_reward = True  # type: ignore[attr-defined]
+    return function
 
 
 def suggest(name: str, known: tuple[str, ...]) -> str:
@@ -119,18 +123,32 @@ def _purpose(kind: Kind, name: str) -> str:
     return doc.partition("\n")[0]
 
 
-def _type_name(field: FieldInfo) -> str:
-    annotation: Any = field.annotation
-    name = annotation.__name__ if isinstance(annotation, type) and not getattr(annotation, "__args__", ()) else str(annotation)
-    for prefix in ("typing.", "schemas.recipe.", "tasks.prompts.", "tasks.responses."):
-        name = name.replace(prefix, "")
-    return name.replace("NoneType", "None")
+def _describe_option(name: str, field: FieldInfo, given: Any) -> tuple[OptionDoc, ...]:
+    default = given if given is not None or field.is_required() else field.get_default(call_default_factory=True)
+    nested = field.annotation
+    if isinstance(nested, type) and issubclass(nested, BaseModel):
+        return describe_options(nested, f"{name}.", default)
+    required = field.is_required() and given is None
+    return (OptionDoc(name, _type_name(field.annotation), None if required else _as_yaml(default), field.description or ""),)
 
 
-def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True)
-    if isinstance(value, BaseModel):
-        return "its own defaults"
-    if isinstance(value, bool) or value is None:
+def _type_name(annotation: Any) -> str:
+    """Write a type as a user of YAML thinks of it."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_name(arguments[0])
+    if origin is Literal:
+        return " | ".join(map(str, arguments))
+    if origin is tuple:
+        return f"list of {_type_name(arguments[0])}"
+    if arguments:
+        return " | ".join(map(_type_name, arguments))
+    return {str: "text", int: "whole number", float: "number", bool: "true | false", NoneType: "null"}.get(annotation, str(annotation))
+
+
+def _as_yaml(value: Any) -> str:
+    if value is None or isinstance(value, bool):
         return {True: "true", False: "false", None: "null"}[value]
-    return "[]" if value == () else str(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return str(value) if value != "" else '""'

@@ -4,21 +4,20 @@ A filter takes a batch of conversations as columns (`tasks.filtering.to_batch` m
 has the fault: as a polars expression where polars can say it, as a boolean series otherwise. Its keyword parameters are what a recipe
 may set. A new filter is a new function, its docstring saying what the fault is:
 
-    def shouted(batch: pl.DataFrame, *, share: Share = 0.5) -> pl.Expr:
+    def shouted(batch: pl.DataFrame, *, share: float = 0.5) -> pl.Expr:
         return pl.col("answer").str.count_matches(r"\p{Lu}") > pl.col("answer").str.count_matches(r"\p{L}") * share
 """
 
-from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import polars as pl
 from pydantic import AfterValidator, Field
 
+from tasks.discovery import reads_reward
 from tasks.language import identify_language, known_language
 
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Filter = TypeVar("Filter", bound=Callable[..., object])
+Words = Annotated[int, Field(ge=1, description="Number of words.")]
+Attribute = Literal["reward", "helpfulness", "correctness", "coherence", "complexity", "verbosity"]
 
 _CANNOT = (
     r"(?:can['’]?t|cannot|can not|won['’]?t|will not|(?:am|['’]m) (?:not able|unable)|(?:must|have to) (?:respectfully )?decline|(?:do not|don['’]?t) feel)"
@@ -37,18 +36,12 @@ _REFUSALS = (
 _REFUSAL = rf"(?i)^\W*(?:{'|'.join(_REFUSALS)})"
 
 
-def of_reward(function: Filter) -> Filter:
-    """Mark a filter that reads rewards, so that a recipe in which they mean nothing is refused when it is loaded."""
-    function.reads_reward = True  # type: ignore[attr-defined]
-    return function
-
-
-def too_short(batch: pl.DataFrame, *, words: Count = 3) -> pl.Expr:
+def too_short(batch: pl.DataFrame, *, words: Words = 3) -> pl.Expr:
     """The last answer has fewer words than this (a character of a script without spaces counts as half a word)."""
     return _words("last_answer") < words
 
 
-def too_long(batch: pl.DataFrame, *, words: Count = 2000) -> pl.Expr:
+def too_long(batch: pl.DataFrame, *, words: Words = 2000) -> pl.Expr:
     """The answers of the conversation have more words than this together."""
     return _words("answer") > words
 
@@ -63,7 +56,12 @@ def refusal(batch: pl.DataFrame) -> pl.Expr:
     return pl.col("answers").list.eval(pl.element().str.contains(_REFUSAL)).list.any()
 
 
-def repeated_ngrams(batch: pl.DataFrame, *, n: Count = 3, share: Share = 0.3) -> pl.Expr:
+def repeated_ngrams(
+    batch: pl.DataFrame,
+    *,
+    n: Annotated[int, Field(ge=1, le=20, description="Words of an n-gram.")] = 3,
+    share: Annotated[float, Field(ge=0, le=1, description="Largest share of repeats that passes.")] = 0.3,
+) -> pl.Expr:
     """More than this share of the answer's word n-grams are repeats of earlier ones."""
     words = pl.element().str.to_lowercase()
     ngrams = pl.concat_str([words.shift(-nth) for nth in range(n)], separator=" ").drop_nulls()
@@ -74,23 +72,23 @@ def repeated_ngrams(batch: pl.DataFrame, *, n: Count = 3, share: Share = 0.3) ->
 def wrong_language(
     batch: pl.DataFrame,
     *,
-    language: Annotated[str, AfterValidator(known_language)] = "en",
-    confidence: Share = 0.8,
-    letters: Count = 40,
+    language: Annotated[str, AfterValidator(known_language), Field(description="ISO 639-1 code; unless given, the recipe's.")] = "en",
+    confidence: Annotated[float, Field(ge=0, le=1, description="Least confidence in another language that is a hit.")] = 0.8,
+    letters: Annotated[int, Field(ge=1, description="With fewer letters than this, nothing is told of an answer and it passes.")] = 40,
 ) -> pl.Series:
-    """The answer is in another language than the recipe's; with fewer letters than `letters` none is told."""
+    """The answer is in another language than the recipe's."""
     found = (identify_language(text, fewest_letters=letters) for text in batch["answer"])
     return pl.Series([one is not None and one[0] != language and one[1] >= confidence for one in found], dtype=pl.Boolean)
 
 
-@of_reward
+@reads_reward
 def below_reward(
     batch: pl.DataFrame,
     *,
-    minimum: float,
-    attribute: Literal["reward", "helpfulness", "correctness", "coherence", "complexity", "verbosity"] = "reward",
+    minimum: Annotated[float, Field(allow_inf_nan=False, description="The least that passes.")],
+    attribute: Annotated[Attribute, Field(description="Which number.")] = "reward",
 ) -> pl.Expr:
-    """The reward, or one of its attributes, is below this mark; what was not scored passes."""
+    """The reward, or one of its attributes, is below a mark; what was not scored passes."""
     return pl.col(attribute) < minimum
 
 
