@@ -1,8 +1,9 @@
 """Keeps one tritonserver for exactly as long as its owner lives, and leaves nothing behind.
 
-Run as a script by infra/triton/server.py, with the standard library only: `python -I -S supervisor.py PLAN`, PLAN being JSON. It ends the server when
-its standard input closes (the owner let go), when the owner's process is gone (killed: a pipe alone could be held open by a forked child of the owner),
-or when it gets SIGTERM. A killed tritonserver leaves its Python stubs running and its regions in /dev/shm: both are cleared away here.
+Run as a script by infra/triton/server.py, with the standard library only: `python -I -S supervisor.py`, the plan being one line of JSON on its
+standard input. It ends the server when that input closes (the owner let go), when the owner's process is gone (killed: a pipe alone could be held
+open by a forked child of the owner), or when it gets SIGTERM. A killed tritonserver leaves its Python stubs running and its regions in /dev/shm:
+both are cleared away here.
 """
 
 import contextlib
@@ -112,4 +113,4 @@ def _reap(until: float) -> None:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main(json.loads(sys.stdin.buffer.readline()))

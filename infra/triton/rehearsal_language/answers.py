@@ -5,36 +5,60 @@ from infra.triton.rehearsal_language.topics import subject_of
 from infra.triton.rehearsal_language.vocabulary import DOMAINS, Domain, content_words, find_domain
 
 _OPENINGS: tuple[str, ...] = (
-    "{T} is best understood through its {n}.", "In short, {t} works because {n} and {m} depend on each other.", "The question about {t} has a practical side and a theoretical one.",
-    "When {p} speak of {t}, they usually mean the way in which {n} shape {m}.", "There is no single answer, but three points about {t} are well established.",
-    "{T} deserves a careful answer, since {w} matters here as much as {n}.", "Most of what is known about {t} comes from {p} who observed {n} for years.",
+    "{T} is best understood through its {n}.",
+    "In short, {t} works because {n} and {m} depend on each other.",
+    "The question about {t} has a practical side and a theoretical one.",
+    "When {p} speak of {t}, they usually mean the way in which {n} shape {m}.",
+    "There is no single answer, but three points about {t} are well established.",
+    "{T} deserves a careful answer, since {w} matters here as much as {n}.",
+    "Most of what is known about {t} comes from {p} who observed {n} for years.",
     "To answer this, start with what {t} has in common with {m}.",
-)  # fmt: skip
+)
 _BODIES: tuple[str, ...] = (
-    "First, {n} set the limits within which {t} can develop.", "For example, {p} compare {n} before and after each change and write down what they see.",
-    "A second reason lies in {m}, which are often overlooked although they explain most of the difference.", "This is why {w} should be considered together with {n}.",
-    "In practice, {p} begin with simple {n} and only later turn to {m}.", "Evidence from several regions suggests that {n} respond slowly, whereas {m} change within weeks.",
-    "The costs are moderate as long as {n} are maintained regularly.", "However, {t} also has drawbacks: {n} wear out, and {m} are hard to replace.",
-    "A useful comparison is a workshop in which {n} are the tools and {m} the material.", "Experienced {p} therefore keep records, because memory alone is unreliable.",
-    "If {n} fail, the consequences for {t} appear gradually and are easy to misread.", "The relation between {w} and {m} is not fixed: it depends on season, place and scale.",
-    "Careful measurement helps here, since small errors in {n} grow quickly.", "It follows that good preparation saves more time than speed does.",
-    "Some {p} disagree and point to {m} as the decisive factor.", "Historically, {t} was shaped by whoever controlled {n}.",
-    "Next, check whether {m} are available in sufficient quality before relying on {w}.", "Finally, {t} rewards patience: results that look impressive at once seldom last.",
-    "One common mistake is to treat {n} and {m} as if they were the same.", "Consequently, newcomers should test one change at a time and note its effect on {w}.",
-    "Where {n} are scarce, {p} have found substitutes, for instance shared {m}.", "On a larger scale, policy decides whether {t} remains affordable.",
-)  # fmt: skip
+    "First, {n} set the limits within which {t} can develop.",
+    "For example, {p} compare {n} before and after each change and write down what they see.",
+    "A second reason lies in {m}, which are often overlooked although they explain most of the difference.",
+    "This is why {w} should be considered together with {n}.",
+    "In practice, {p} begin with simple {n} and only later turn to {m}.",
+    "Evidence from several regions suggests that {n} respond slowly, whereas {m} change within weeks.",
+    "The costs are moderate as long as {n} are maintained regularly.",
+    "However, {t} also has drawbacks: {n} wear out, and {m} are hard to replace.",
+    "A useful comparison is a workshop in which {n} are the tools and {m} the material.",
+    "Experienced {p} therefore keep records, because memory alone is unreliable.",
+    "If {n} fail, the consequences for {t} appear gradually and are easy to misread.",
+    "The relation between {w} and {m} is not fixed: it depends on season, place and scale.",
+    "Careful measurement helps here, since small errors in {n} grow quickly.",
+    "It follows that good preparation saves more time than speed does.",
+    "Some {p} disagree and point to {m} as the decisive factor.",
+    "Historically, {t} was shaped by whoever controlled {n}.",
+    "Next, check whether {m} are available in sufficient quality before relying on {w}.",
+    "Finally, {t} rewards patience: results that look impressive at once seldom last.",
+    "One common mistake is to treat {n} and {m} as if they were the same.",
+    "Consequently, newcomers should test one change at a time and note its effect on {w}.",
+    "Where {n} are scarce, {p} have found substitutes, for instance shared {m}.",
+    "On a larger scale, policy decides whether {t} remains affordable.",
+)
 _CLOSINGS: tuple[str, ...] = (
-    "Taken together, these points show why {t} depends on both {n} and {m}.", "In summary, begin with {n}, watch {m}, and adjust as you learn.", "So the short answer is: {t} matters because {w} does.",
+    "Taken together, these points show why {t} depends on both {n} and {m}.",
+    "In summary, begin with {n}, watch {m}, and adjust as you learn.",
+    "So the short answer is: {t} matters because {w} does.",
     "Further reading on {n} will deepen this picture of {t}.",
-)  # fmt: skip
+)
 _VAGUE: tuple[str, ...] = (
-    "It depends on many things.", "There are several factors, and they are all important.", "Many people have different opinions about that.", "This is a complex issue.",
-    "In general it is good to be careful.", "You should think about it and then decide.",
-)  # fmt: skip
+    "It depends on many things.",
+    "There are several factors, and they are all important.",
+    "Many people have different opinions about that.",
+    "This is a complex issue.",
+    "In general it is good to be careful.",
+    "You should think about it and then decide.",
+)
 _REFUSALS: tuple[str, ...] = (
-    "I'm sorry, but I can't help with that request.", "I can't help with that. If you have another question, I will gladly try.", "As an AI language model, I am unable to answer this question.",
-    "I cannot assist with this topic. Please consult a professional.", "I'm not able to provide an answer to that.",
-)  # fmt: skip
+    "I'm sorry, but I can't help with that request.",
+    "I can't help with that. If you have another question, I will gladly try.",
+    "As an AI language model, I am unable to answer this question.",
+    "I cannot assist with this topic. Please consult a professional.",
+    "I'm not able to provide an answer to that.",
+)
 _FOREIGN: dict[str, tuple[str, ...]] = {
     "de": (
         "Diese Frage lässt sich nicht in einem Satz beantworten, denn es kommt auf die Umstände an.",

@@ -1,8 +1,10 @@
 """The rehearsal reward model: five attributes by rules that can be read, and a little noise that depends on the content alone.
 
-It is no judge of truth. It sees whether an answer speaks of what was asked, computes rightly, repeats itself, declines, ends in mid-sentence or is in another language.
+It is no judge of truth. It sees whether an answer speaks of what was asked, computes rightly, repeats itself, declines,
+ends in mid-sentence or is in another language.
 """
 
+import math
 import re
 from collections import Counter
 
@@ -67,7 +69,8 @@ def _holds(left: str, sign: str, right: str, result: str) -> bool:
     first, second = float(left), float(right)
     if sign == "/":
         return second != 0 and abs(first / second - float(result)) < 0.01
-    return abs({"+": first + second, "-": first - second, "*": first * second}[sign] - float(result)) < 0.01
+    computed: float = {"+": first + second, "-": first - second, "*": first * second}[sign]
+    return abs(computed - float(result)) < 0.01
 
 
 def _flow(answer: str) -> float:
@@ -84,5 +87,5 @@ def _complexity(answer: str) -> float:
     words = content_words(answer)
     if not words:
         return 0.3
-    variety = len(set(words)) / len(words) ** 0.8
+    variety = len(set(words)) / math.pow(len(words), 0.8)
     return min(4.0, 0.35 * sum(map(len, words)) / len(words) * min(1.0, variety))

@@ -14,16 +14,55 @@ from infra.triton.rehearsal_language.draw import Draw
 Numbers = dict[str, int]
 
 _WORDS: dict[str, tuple[str, ...]] = {
-    "name": ("Amara", "Björn", "Chen", "Dalia", "Emil", "Farah", "Goran", "Hana", "Imani", "Jonas", "Keiko", "Luis", "Mira", "Nadia", "Omar", "Priya", "Quentin", "Rosa", "Sven",
-             "Tariq", "Uma", "Viktor", "Wanda", "Yusuf", "Zoe"),
-    "things": ("apples", "notebooks", "tickets", "candles", "marbles", "stamps", "buttons", "flower pots", "postcards", "light bulbs", "seed packets", "tennis balls", "loaves of bread"),
+    "name": (
+        "Amara",
+        "Björn",
+        "Chen",
+        "Dalia",
+        "Emil",
+        "Farah",
+        "Goran",
+        "Hana",
+        "Imani",
+        "Jonas",
+        "Keiko",
+        "Luis",
+        "Mira",
+        "Nadia",
+        "Omar",
+        "Priya",
+        "Quentin",
+        "Rosa",
+        "Sven",
+        "Tariq",
+        "Uma",
+        "Viktor",
+        "Wanda",
+        "Yusuf",
+        "Zoe",
+    ),
+    "things": (
+        "apples",
+        "notebooks",
+        "tickets",
+        "candles",
+        "marbles",
+        "stamps",
+        "buttons",
+        "flower pots",
+        "postcards",
+        "light bulbs",
+        "seed packets",
+        "tennis balls",
+        "loaves of bread",
+    ),
     "box": ("box", "crate", "bag", "basket", "carton", "drawer"),
     "vehicle": ("train", "bus", "ferry", "cyclist", "lorry", "tram"),
     "place": ("garden", "playground", "car park", "field", "courtyard", "hall"),
     "group": ("class", "club", "choir", "team", "workshop", "village fair"),
     "job": ("a baker", "a printer", "a machine", "a potter", "a weaver", "a carpenter"),
     "day": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -261,7 +300,7 @@ PATTERNS: tuple[Pattern, ...] = (
         ("One way is {A} * {B} = {D} kilometres.", "There and back it is 2 * {D} = {ANSWER} kilometres."),
         lambda n: {"D": n["A"] * n["B"], "ANSWER": 2 * n["A"] * n["B"]},
     ),
-)  # fmt: skip
+)
 
 
 def pose_problems(topic: str, count: int, draw: Draw) -> list[str]:

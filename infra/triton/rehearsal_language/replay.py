@@ -1,8 +1,8 @@
 """Recorded answers, given instead of composed ones to the prompts that they belong to.
 
-A file is JSON lines, plain or gzipped. A row is `{"prompt": …, "answers": […]}`, or `{"question": …, "solution": …}` with the rows of one question being its answers in
-order of the file. A prompt's answers are handed out in the order in which its distinct seeds are first seen, round and round: so n samples get the n recorded
-answers, and a call repeated with its seed gets its answer again.
+A file is JSON lines, plain or gzipped. A row is `{"prompt": …, "answers": […]}`, or `{"question": …, "solution": …}` with the rows of one question
+being its answers in order of the file. A prompt's answers are handed out in the order in which its distinct seeds are first seen, round and
+round: so n samples get the n recorded answers, and a call repeated with its seed gets its answer again.
 """
 
 import gzip

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from infra.triton.options import RehearsalOptions
 from infra.triton.rehearsal_language.draw import Draw
-from infra.triton.rehearsal_models.options import Options
 
 _CANCEL_CHECK_S = 0.1
 """As TensorRT-LLM's models do (cancellation_check_period_ms); each check is a message to the server's process, so short calls make none."""
@@ -36,7 +36,7 @@ class Sender(Protocol):
 class Desk:
     """Slots and a queue before them."""
 
-    def __init__(self, options: Options, on_peak: Callable[[int], None]) -> None:
+    def __init__(self, options: RehearsalOptions, on_peak: Callable[[int], None]) -> None:
         self._options = options
         self._free = asyncio.Semaphore(options.slots)
         self._on_peak = on_peak

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb
 
+from infra.triton.options import RehearsalOptions, read_options
 from infra.triton.rehearsal_models.desk import Cancelled, Desk, Faulty, Overloaded
-from infra.triton.rehearsal_models.options import Options, read_options
 
 Tensors = dict[str, Any]
 """Name to numpy array."""
@@ -43,7 +43,7 @@ class ServedModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Take up work (called by Triton)."""
         self.name = args["model_name"]
-        self.options: Options = read_options()
+        self.options: RehearsalOptions = read_options()
         # Kept, since a gauge can't be set any more once its family is gone.
         self._gauges = pb.MetricFamily(
             name="rehearsal_peak_in_service", description="Most calls in service at once since the start", kind=pb.MetricFamily.GAUGE
