@@ -1,6 +1,6 @@
 """Everything that a release and a report are made from, as one value: from the ledger and the run's folder."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from schemas.contract import arrow_schema
 from schemas.errors import NotFoundError
 from schemas.model_card import ModelCard, load_card
 from schemas.recipe import Recipe
-from schemas.records import STAGES, Conversation, Drop, Preference, Prompt
+from schemas.records import Conversation, Drop, Preference, Prompt
 from schemas.run import RunRecord, StageReport
 
 DATA_SETS: Mapping[str, type] = MappingProxyType({"sft": Conversation, "preferences": Preference, "prompts": Prompt, "dropped": Drop})
@@ -62,6 +62,7 @@ def read_inputs(ledger: Ledger, data: Path, run_id: str, *, cards: Path | None =
     recipe = Recipe.model_validate(record.recipe)
     given = folder.root / "recipe.yaml"
     notes = ledger.notes(record.run_id)
+    stages = tuple(ledger.stages(record.run_id))
     return ReleaseInputs(
         data=data,
         run_id=record.run_id,
@@ -73,8 +74,8 @@ def read_inputs(ledger: Ledger, data: Path, run_id: str, *, cards: Path | None =
         rehearsal=record.rehearsal,
         cards=_find_cards(recipe, cards),
         engines={key.removeprefix(ENGINE_NOTE): value for key, value in notes.items() if key.startswith(ENGINE_NOTE)},
-        stages=tuple(ledger.stages(record.run_id)),
-        parts=find_parts(folder, recipe),
+        stages=stages,
+        parts=find_parts(folder, recipe, stages),
         scored=find_scored(folder),
         started_at=record.started_at,
         finished_at=record.finished_at,
@@ -83,12 +84,14 @@ def read_inputs(ledger: Ledger, data: Path, run_id: str, *, cards: Path | None =
     )
 
 
-def find_parts(folder: RunFolder, recipe: Recipe) -> dict[str, tuple[Path, ...]]:
+def find_parts(folder: RunFolder, recipe: Recipe, stages: Sequence[StageReport]) -> dict[str, tuple[Path, ...]]:
     """Find what a run has made so far, by data set."""
-    parts = {"prompts": _of_record(folder.parts("screen") or folder.parts("prompts"), Prompt)}
+    written = folder.parts("screen") or [path for stage in stages for path in folder.parts(stage.stage) if stage.stage.startswith("prompts")]
+    parts = {"prompts": _of_record(written, Prompt)}
     parts |= {"sft": tuple(folder.parts("pair/sft"))} if recipe.sft else {}
     parts |= {"preferences": tuple(folder.parts("pair/preferences"))} if recipe.pairs else {}
-    dropped = tuple(path for stage in STAGES for path in sorted((folder.root / stage).rglob("dropped/part-*.parquet")))
+    # Of the stages in the ledger only: a stage's working folders may hold drops that are in its own dropped/ too.
+    dropped = tuple(path for stage in stages for path in folder.dropped_parts(stage.stage))
     return {name: parts[name] for name in DATA_SETS if name in parts} | {"dropped": dropped}
 
 

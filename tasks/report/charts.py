@@ -39,7 +39,7 @@ def draw_flow(account: Account) -> Markup:
     scale = _BAND / max(account.requested, 1)
     columns = [_Column(step * (place + 1), one.total.rows_in * scale, one.total.rows_out * scale) for place, one in enumerate(account.stages)]
     lines = max((len(_shortened(account, one.stage)) for one in account.stages), default=0)
-    height = _TOP + _BAND + 44 + _LINE * max(lines, 1) + 6
+    height = _TOP + _BAND + (40 + _LINE * lines + 6 if lines else 6)
     parts = [*_flow_band(account, columns, step), *_flow_losses(account, columns, step)]
     told = f"Of {account.requested:,} {account.unit} requested, {account.kept:,} were kept"
     return _svg(_FLOW_WIDTH, height, f"Flow of {account.unit}", f"{told}; the table below holds the same numbers.", parts, "flow")
@@ -89,7 +89,7 @@ def _flow_band(account: Account, columns: Sequence[_Column], step: float) -> Ite
         yield _text(column.x, _TOP - 24, one.stage, "stage")
         yield _text(column.x, _TOP - 8, f"{one.total.rows_out:,}", "count")
         x, height = column.x + 6, column.after
-    tail = min(x + step * 0.55, _FLOW_WIDTH - 4)
+    tail = _FLOW_WIDTH - 4
     yield Markup('<path class="band" d="M{:.1f} {:.1f}H{:.1f}L{:.1f} {:.1f}L{:.1f} {:.1f}H{:.1f}Z"/>').format(
         x, _TOP, tail - 14, tail, _TOP + height / 2, tail - 14, _TOP + height, x
     )

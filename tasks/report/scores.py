@@ -149,5 +149,5 @@ def _pair_facts(paths: Sequence[Path]) -> PairFacts | None:
 
 def _characters(rows: pa.Table, side: str) -> float:
     contents = pc.struct_field(pc.list_flatten(rows.column(side)), "content")
-    total: int = pc.sum(pc.utf8_length(contents)).as_py() or 0
-    return total / rows.num_rows
+    mean: float = (pc.sum(pc.utf8_length(contents)).as_py() or 0) / rows.num_rows
+    return mean
