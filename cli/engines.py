@@ -1,0 +1,108 @@
+"""`gristmill engines`: what answers at the addresses that settings name."""
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.console import err, out, print_json
+
+if TYPE_CHECKING:
+    from infra.engines.check import Checked
+    from infra.settings import Address, Settings
+    from schemas.model_card import ModelCard
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+
+Recipe = Annotated[
+    Path | None, typer.Argument(metavar="[RECIPE]", help="Check this recipe's models; default: all that GRISTMILL_ENGINES names.", show_default=False)
+]
+Rehearse = Annotated[bool, typer.Option("--rehearse", help="Check the small built-in models in the place of the recipe's.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON array.")]
+
+
+@app.callback()
+def engines() -> None:
+    """Check the served models that GRISTMILL_ENGINES names."""
+
+
+@app.command(epilog="Example: gristmill engines check recipes/rehearsal.yaml")
+def check(recipe: Recipe = None, rehearse: Rehearse = False, as_json: AsJson = False) -> None:
+    """Ask every engine what it is: address, dialect, server, what it can be told and tells.
+
+    Rehearsal models without an address are started for the moment. Exit code 3 if any engine can't be used.
+    """
+    from infra.engines.check import check_engines
+    from infra.settings import read_settings
+
+    settings = read_settings()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(err().status("asking the engines"))
+        checked = check_engines(_wanted(settings, recipe, stack, rehearse=rehearse), settings)
+    if as_json:
+        print_json([_plain(one) for one in checked])
+    else:
+        _print(checked)
+    _refuse(checked)
+
+
+def _wanted(settings: "Settings", recipe: Path | None, stack: contextlib.ExitStack, *, rehearse: bool) -> "list[tuple[ModelCard, tuple[Address, ...]]]":
+    from schemas.errors import SettingsError
+    from schemas.model_card import load_card
+
+    if recipe is not None:
+        from cli.run import load
+        from tasks.run_state import open_addresses
+
+        loaded = load(recipe, settings, rehearse=rehearse)
+        addresses = open_addresses(loaded, settings, stack, log_path=None)
+        cards = {card.id: card for card in loaded.cards.values()}
+        return [(card, addresses.get(card.id, ())) for card in cards.values()]
+    if not settings.addresses:
+        raise SettingsError("no engine is named: give a recipe, or set GRISTMILL_ENGINES=card=grpc://host:8001/model (or card=https://host/v1#model)")
+    return [(load_card(name, settings.cards), addresses) for name, addresses in settings.addresses.items()]
+
+
+def _plain(one: "Checked") -> dict[str, Any]:
+    facts = one.facts
+    return {
+        "model": one.card.id,
+        "address": str(one.address) if one.address else None,
+        "kind": facts.kind if facts else None,
+        "served_model": facts.served_model if facts else None,
+        "server": facts.server if facts else None,
+        "decoupled": facts.decoupled if facts else None,
+        "options": sorted(facts.options) if facts else [],
+        "tells": sorted(facts.tells) if facts else [],
+        "attributes": list(facts.attributes) if facts else [],
+        "error": one.error,
+        "fault": one.fault.value if one.fault else None,
+    }
+
+
+def _print(checked: "Sequence[Checked]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for name in ("Model", "at", "answers as", "server", "can be told"):
+        table.add_column(name, overflow="fold")
+    for one in checked:
+        where = str(one.address) if one.address else "nowhere"
+        if one.facts is None:
+            table.add_row(one.card.id, where, Text("can't be used", style="bold red"))
+        else:
+            told = ", ".join(one.facts.attributes or sorted(one.facts.options))
+            table.add_row(one.card.id, where, Text(one.facts.kind, style="green"), one.facts.server, told)
+    out().print(table)
+
+
+def _refuse(checked: "Sequence[Checked]") -> None:
+    from schemas.errors import EngineError, EngineFault
+
+    failed = [one for one in checked if one.error]
+    if failed:
+        message = "\n".join(f"{one.card.id}: {one.error}" for one in failed)
+        raise EngineError(message, fault=failed[0].fault or EngineFault.UNREACHABLE)
