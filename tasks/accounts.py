@@ -4,7 +4,8 @@ A run's stages fall into chapters, each with its own unit: prompts are asked for
 scored, filtered, freed from copies and paired; rows are validated and published. Within a chapter nothing may vanish.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -79,7 +80,7 @@ def find_account_faults(stages: Sequence[StageReport]) -> list[str]:
     chains = [(account.unit, account.stages) for account in draw_accounts(stages)]
     chains += [("rows", steps) for steps in _by_technique([one for one in stages if STEP in one.stage])]
     for unit, chain in chains:
-        for before, after in zip(chain, chain[1:], strict=False):
+        for before, after in itertools.pairwise(chain):
             if before.total.rows_out != after.total.rows_in:
                 faults.append(f"{before.total.rows_out} {unit} left stage {before.stage}, {after.total.rows_in} came to stage {after.stage}")
     return faults
@@ -92,7 +93,7 @@ def refuse_account_faults(stages: Sequence[StageReport], dropped: Mapping[tuple[
         raise AccountingError("\n".join(["the accounts of rows do not close; nothing was published:", *(f"  {fault}" for fault in faults)]))
 
 
-def compare_drops(stages: Iterable[StageReport], dropped: Mapping[tuple[str, str], int]) -> list[str]:
+def compare_drops(stages: Sequence[StageReport], dropped: Mapping[tuple[str, str], int]) -> list[str]:
     """Compare the drops reported with the drops written, by stage and reason."""
     told = {(one.stage, reason): rows for one in fold_steps(stages) for reason, rows in one.total.dropped.items() if rows}
     kept = {key: rows for key, rows in dropped.items() if rows}
