@@ -138,6 +138,8 @@ class Journal:
 
     def close(self) -> None:
         """Sync and let the file go. Closing twice is harmless. Raises StorageError if something put could not be made durable."""
+        if not self._open:
+            return
         try:
             self.sync()
         finally:

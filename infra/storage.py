@@ -37,6 +37,8 @@ _CURES = {
     errno.EFBIG: "the limit on file sizes is reached: raise it (ulimit -f), then run the same command again",
     errno.EACCES: "give this user the right to it, or name another folder with GRISTMILL_DATA",
     errno.EPERM: "give this user the right to it, or name another folder with GRISTMILL_DATA",
+    errno.EEXIST: "a file stands where a folder should be: move it away, or name another folder with GRISTMILL_DATA",
+    errno.ENOTDIR: "a file stands where a folder should be: move it away, or name another folder with GRISTMILL_DATA",
     errno.EROFS: "the file system is read-only: name another folder with GRISTMILL_DATA",
 }
 _serial = itertools.count()

@@ -192,5 +192,5 @@ def test_open_says_what_is_wrong_with_a_file_that_is_no_database(tmp_path: Path)
 
 def test_open_says_what_is_wrong_with_a_folder_that_can_not_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LedgerError, match=r"Not a directory.*check that its folder is writable"):
+    with pytest.raises(LedgerError, match=r"File exists.*check that its folder is writable"):
         Ledger.open(f"sqlite:///{tmp_path}/file/ledger.db")
