@@ -31,14 +31,15 @@ def show_outcome(outcome: "RunOutcome", settings: "Settings", *, data: Path | No
         return
     console.print(Text.assemble(("Release  ", "dim"), (outcome.release, "bold green"), ("  from run ", "dim"), outcome.run_id))
     console.print(Text.assemble(("Folder   ", "dim"), near(Path(outcome.path))), soft_wrap=True)
-    console.print(rows_table(outcome.rows))
+    tables = [rows_table(outcome.rows)]
     if not outcome.already_finished:
-        stages = read_stages(settings, outcome.run_id)
-        console.print(funnel(stages))
+        tables.append(funnel(read_stages(settings, outcome.run_id)))
         means = mean_scores(Path(outcome.path))
         if means:
-            console.print(Text.assemble(("Mean of the published answers:  ", "dim"), "   ".join(f"{name} {mean:.2f}" for name, mean in means.items()), "\n"))
-    console.print(next_commands(outcome.release, outcome.run_id, data))
+            tables.append(scores_table(means))
+    for table in (*tables, next_commands(outcome.release, outcome.run_id, data)):
+        console.print()
+        console.print(table)
 
 
 def rows_table(rows: Mapping[str, int]) -> Table:
@@ -54,9 +55,11 @@ def rows_table(rows: Mapping[str, int]) -> Table:
 
 def funnel(stages: "Sequence[StageReport]") -> Table:
     """Lay out what came into each stage, what left it, and why the rest did not."""
+    from schemas.run import fold_steps
+
     table = _plain("Stage", "in", "out", "kept")
     table.add_column("Dropped for", overflow="fold", ratio=1)
-    for stage in stages:
+    for stage in fold_steps(stages):
         total = stage.total
         reasons = sorted(total.dropped.items(), key=lambda one: (-one[1], one[0]))
         named = ", ".join(f"{reason} {count(rows)}" for reason, rows in reasons[:_NAMED])
@@ -74,6 +77,13 @@ def mean_scores(release: Path) -> dict[str, float]:
     scores = pl.scan_parquet(release / "sft" / "*" / "*.parquet").select(pl.col("scores").struct.unnest())
     means = scores.select(pl.col(name).cast(pl.Float64).mean() for name in _SCORES).collect().row(0, named=True)
     return {name: mean for name, mean in means.items() if mean is not None}
+
+
+def scores_table(means: Mapping[str, float]) -> Table:
+    """Lay mean scores out in a line."""
+    table = _plain("Mean score", *means)
+    table.add_row("published", *(f"{mean:.2f}" for mean in means.values()))
+    return table
 
 
 def next_commands(release: str, run_id: str, data: Path | None) -> Table:

@@ -39,7 +39,9 @@ def log_to(data: Path) -> Iterator[Path]:
     handler.setFormatter(logging.Formatter(_FORMAT))
     root, level = logging.getLogger(), logging.getLogger().level
     root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    # Prefect's and our own loggers say more; a line for every HTTP request and Dask key would bury it.
+    root.setLevel(logging.WARNING)
+    logging.getLogger("gristmill").setLevel(logging.INFO)
     LOG.path = path
     with warnings.catch_warnings():
         logging.captureWarnings(True)

@@ -57,7 +57,7 @@ def _explain(error: GristmillError) -> int:
         _print_traceback(error)
     if isinstance(error, RunInterruptedError):
         return INTERRUPTED
-    complain(str(error))
+    complain(str(error), hint=_notes(error))
     return error.exit_code
 
 
@@ -77,10 +77,15 @@ def _confess(error: Exception) -> int:
 
     log_defect(error)
     where = f"The traceback is in {LOG.path}." if LOG.path else "See the traceback with: gristmill --debug …"
-    complain(f"{type(error).__name__}: {error}", hint=f"This is a defect of Gristmill's, not of your recipe. {where}")
+    complain(f"{type(error).__name__}: {error}", hint=f"This is a defect of Gristmill's, not of your recipe. {where}\n{_notes(error)}".rstrip())
     if _debugging():
         _print_traceback(error)
     return 1
+
+
+def _notes(error: BaseException) -> str:
+    """Give what was added to an error on its way: how to go on."""
+    return "\n".join(getattr(error, "__notes__", ()))
 
 
 def _debugging() -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import err, print_json
-from schemas.errors import GristmillError, NotFoundError, RunBusyError, RunInterruptedError
+from schemas.errors import NotFoundError, RunBusyError, RunInterruptedError
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -134,6 +134,6 @@ def _explained(again: str) -> Iterator[None]:
         raise RunInterruptedError(str(stop)) from stop
     except (RunBusyError, NotFoundError):
         raise
-    except GristmillError as error:
-        error.args = (f"{error}\nNothing was published; what was finished is kept. When the cause is gone, go on with:\n  {again}", *error.args[1:])
+    except Exception as error:
+        error.add_note(f"Nothing was published; what was finished is kept. When the cause is gone, go on with:\n  {again}")
         raise
