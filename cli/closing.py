@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.console import out
-from cli.figures import count, share
+from cli.figures import clock, count, share, short
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -21,7 +21,7 @@ _NAMED = 3
 _SCORES = ("reward", "helpfulness", "correctness", "coherence", "complexity", "verbosity")
 
 
-def show_outcome(outcome: "RunOutcome", settings: "Settings", *, data: Path | None) -> None:
+def show_outcome(outcome: "RunOutcome", settings: "Settings", *, data: Path | None, seconds: float = 0.0) -> None:
     """Tell how a run ended."""
     console = out()
     if outcome.already_finished:
@@ -33,13 +33,23 @@ def show_outcome(outcome: "RunOutcome", settings: "Settings", *, data: Path | No
     console.print(Text.assemble(("Folder   ", "dim"), near(Path(outcome.path))), soft_wrap=True)
     tables = [rows_table(outcome.rows)]
     if not outcome.already_finished:
-        tables.append(funnel(read_stages(settings, outcome.run_id)))
-        means = mean_scores(Path(outcome.path))
-        if means:
-            tables.append(scores_table(means))
-    for table in (*tables, next_commands(outcome.release, outcome.run_id, data)):
+        stages = read_stages(settings, outcome.run_id)
+        console.print(Text.assemble(("Cost     ", "dim"), f"{cost(stages)} · {clock(seconds)}"), soft_wrap=True)
+        tables += [funnel(stages), *scores_tables(mean_scores(Path(outcome.path)))]
+    for table in tables:
         console.print()
         console.print(table)
+    console.print(Text("\nNext", style="bold"))
+    for line in next_commands(outcome.release, outcome.run_id, data, width=console.width):
+        console.print(line, soft_wrap=True)
+
+
+def cost(stages: "Sequence[StageReport]") -> str:
+    """Add up what a run's engines were asked, over all its resumes."""
+    from schemas.run import add_reports
+
+    total = add_reports(*(stage.total for stage in stages))
+    return f"{count(total.calls)} calls, {count(total.reused)} reused · {short(total.prompt_tokens)} tokens in, {short(total.completion_tokens)} out"
 
 
 def rows_table(rows: Mapping[str, int]) -> Table:
@@ -79,25 +89,27 @@ def mean_scores(release: Path) -> dict[str, float]:
     return {name: mean for name, mean in means.items() if mean is not None}
 
 
-def scores_table(means: Mapping[str, float]) -> Table:
-    """Lay mean scores out in a line."""
+def scores_tables(means: Mapping[str, float]) -> list[Table]:
+    """Lay mean scores out in a line; none where nothing was scored."""
+    if not means:
+        return []
     table = _plain("Mean score", *means)
     table.add_row("published", *(f"{mean:.2f}" for mean in means.values()))
-    return table
+    return [table]
 
 
-def next_commands(release: str, run_id: str, data: Path | None) -> Table:
-    """Suggest what to do with a release, in commands that can be copied."""
+def next_commands(release: str, run_id: str, data: Path | None, *, width: int) -> list[Text]:
+    """Suggest what to do with a release, in commands that can be copied: one a line, never broken."""
     where = ["--data", str(data)] if data else []
-    table = Table.grid(padding=(0, 3))
-    table.title, table.title_justify, table.title_style = "Next", "left", "bold"
-    for words, purpose in (
-        (["gristmill", "sample", release, *where], "see some of its rows"),
-        (["gristmill", "report", run_id, *where], "scores, drops, accounts, in one page"),
-        (["gristmill", "releases", "verify", release, *where], "read it all again and check it"),
-    ):
-        table.add_row(Text(f"  {shlex.join(words)}", style="cyan"), Text(purpose, style="dim"))
-    return table
+    suggested = {
+        shlex.join(["gristmill", "sample", release, *where]): "see some of its rows",
+        shlex.join(["gristmill", "report", run_id, *where]): "scores, drops, accounts, in one page",
+        shlex.join(["gristmill", "releases", "verify", release, *where]): "read it all again and check it",
+    }
+    longest = max(len(command) for command in suggested)
+    if 2 + longest + 3 + max(len(purpose) for purpose in suggested.values()) > width:
+        return [Text.assemble((f"  {command}", "cyan")) for command in suggested]
+    return [Text.assemble((f"  {command:<{longest}}", "cyan"), (f"   {purpose}", "dim")) for command, purpose in suggested.items()]
 
 
 def read_stages(settings: "Settings", run_id: str) -> "list[StageReport]":

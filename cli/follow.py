@@ -41,8 +41,13 @@ def _redrawn(look: Look, console: Console) -> Iterator[None]:
     def draw() -> object:
         return render(look(), width=console.width, now=time.monotonic())
 
-    with Live(console=console, get_renderable=draw, refresh_per_second=1 / _LOOK_EVERY_S):  # type: ignore[arg-type]
-        yield
+    # Taken away at a good end, where the closing words say it all again; left standing otherwise.
+    with Live(console=console, get_renderable=draw, refresh_per_second=1 / _LOOK_EVERY_S, transient=True) as live:  # type: ignore[arg-type]
+        try:
+            yield
+        except BaseException:
+            live.transient = False
+            raise
 
 
 @contextmanager

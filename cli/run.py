@@ -2,6 +2,7 @@
 
 import shlex
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -45,6 +46,7 @@ def run(
     """
     from infra.settings import read_settings
 
+    begun = time.monotonic()
     settings = read_settings(data=data)
     loaded = load(recipe, settings, rehearse=rehearse)
     if dry_run:
@@ -61,7 +63,7 @@ def run(
     else:
         from cli.closing import show_outcome
 
-        show_outcome(outcome, settings, data=data)
+        show_outcome(outcome, settings, data=data, seconds=time.monotonic() - begun)
     return None
 
 
@@ -106,7 +108,6 @@ def _produce(recipe: Path, settings: "Settings", *, fresh: bool, rehearse: bool,
         from flows.produce import produce
 
         api.wait()
-        HUB.say("")
         return produce(str(recipe), str(settings.data), fresh, rehearse)
 
 

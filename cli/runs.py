@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.console import out, print_json
-from cli.figures import clock, count, short
+from cli.figures import clock, count
 
 if TYPE_CHECKING:
     from infra.ledger import Ledger
@@ -100,8 +100,7 @@ def _list(runs: "Sequence[RunRecord]") -> Table:
 
 
 def _show(run: "RunRecord", stages: "Sequence[StageReport]", notes: Mapping[str, Any]) -> None:
-    from cli.closing import funnel
-    from schemas.run import add_reports
+    from cli.closing import cost, funnel
 
     console = out()
     title = Text.assemble((run.name, "bold"), f"  run {run.run_id}  ", (run.status, _STYLES[run.status]), ("  rehearsal" if run.rehearsal else "", "yellow"))
@@ -112,9 +111,7 @@ def _show(run: "RunRecord", stages: "Sequence[StageReport]", notes: Mapping[str,
     if stages:
         console.print()
         console.print(funnel(stages))
-        total = add_reports(*(stage.total for stage in stages))
-        spent = f"{count(total.calls)} calls made, {count(total.reused)} reused, {short(total.prompt_tokens)} tokens in, {short(total.completion_tokens)} out"
-        console.print(Text(f"\n{spent}"))
+        console.print(Text(f"\n{cost(stages)}"))
         open_shards = sum(stage.shards - stage.committed for stage in stages)
         if open_shards and run.status != "finished":
             console.print(Text(f"{count(open_shards)} shards to do; the same `gristmill run` goes on with them", style="dim"))
