@@ -68,7 +68,7 @@ def run_tasks(client: "Client", work: Callable[[Given], Result], items: Iterable
 
     futures = client.map(work, list(items), pure=False, retries=RETRIES)
     try:
-        results: list[Result] = client.gather(futures)  # type: ignore[no-untyped-call]
+        results: list[Result] = client.gather(futures)
     except KilledWorker as error:
         raise GristmillError(
             f"a Dask worker died {error.allowed_failures + 1} times on the same task ({error.task}): give workers more memory"
@@ -78,7 +78,7 @@ def run_tasks(client: "Client", work: Callable[[Given], Result], items: Iterable
         raise GristmillError(f"lost the Dask scheduler ({error}): run the same command again, it goes on where it stopped") from error
     finally:
         with suppress(Exception):
-            client.cancel(futures)  # type: ignore[no-untyped-call]
+            client.cancel(futures)
     return results
 
 
@@ -87,7 +87,7 @@ def _connect(address: str) -> "Iterator[Client]":
     from distributed import Client
 
     try:
-        client = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise SettingsError(f"GRISTMILL_DASK_SCHEDULER: no Dask scheduler answers at {address}: {error}") from error
     try:
@@ -97,7 +97,7 @@ def _connect(address: str) -> "Iterator[Client]":
         raise SettingsError(f"GRISTMILL_DASK_SCHEDULER: the scheduler at {address} has no worker: start `dask worker {address}`") from error
     finally:
         with suppress(Exception):
-            client.close()  # type: ignore[no-untyped-call]
+            client.close()
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def _start(settings: Settings) -> "Iterator[Client]":
     with dask.config.set(_config()):
         cluster = _local_cluster(settings)
         try:
-            with Client(cluster, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+            with Client(cluster, set_as_default=False) as client:
                 yield client
         finally:
             cluster.close()
@@ -118,14 +118,14 @@ def _local_cluster(settings: Settings) -> "LocalCluster":
     from distributed import LocalCluster
 
     try:
-        return LocalCluster(  # type: ignore[no-untyped-call]
+        return LocalCluster(
             n_workers=settings.dask_workers,
             threads_per_worker=1,
             processes=True,
             memory_limit=settings.dask_memory,
             host="127.0.0.1",
-            dashboard_address=None,
-            worker_dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
             local_directory=str((settings.data / "dask").absolute()),
         )
@@ -134,6 +134,7 @@ def _local_cluster(settings: Settings) -> "LocalCluster":
 
 
 def _config() -> dict[str, Any]:
+    # The scheduler and each worker open an HTTP port whatever they are told; without routes there is nothing to be had at it.
     return {
         "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536"} | dict.fromkeys(_SINGLE_THREADED, "1"),
         "distributed.scheduler.http.routes": [],

@@ -13,8 +13,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from infra.cluster import count_workers, run_tasks
 from infra.storage import read_table, write_text
+from schemas.contract import from_table
 from schemas.identity import canonical_json
 from schemas.recipe import DedupOptions
 from schemas.records import Conversation, Drop, Prompt, drop_record
@@ -33,7 +37,7 @@ _PARTITIONS_PER_WORKER = 4
 _BUCKET_BYTES = 32 << 20
 _KEY_BYTES = 16
 
-Text = TypeVar("Text", Prompt, Conversation)
+Text = TypeVar("Text", bound=Prompt | Conversation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,31 +67,40 @@ def find_copies(client: "Client", inputs: Sequence[Path], work: Path, options: D
 
 def read_copies(copies: Path, ids: Iterable[str]) -> dict[str, Copy]:
     """Read what was found about these records."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     table = read_table(copies)
     mine = table.filter(pc.is_in(table["record_id"], pa.array(list(ids), pa.string())))
     return {row["record_id"]: Copy(row["keeper_id"], row["method"], row["similarity"]) for row in mine.to_pylist()}
 
 
 def drop_copies(records: Sequence[Text], copies: Mapping[str, Copy], *, stage: str) -> tuple[list[Text], list[Drop]]:
-    """Part records into those kept and the drops of those that are copies, each pointing at the one kept in its place."""
-    kept: list[Text] = []
-    drops: list[Drop] = []
-    for record in records:
-        copy = copies.get(record.prompt_id if isinstance(record, Prompt) else record.conversation_id)
-        if copy is None:
-            kept.append(record)
-        else:
-            drops.append(_drop(record, copy, stage))
+    """Part records into those kept and the drops of the copies, each pointing at the record kept in its place."""
+    ids = [record.prompt_id if isinstance(record, Prompt) else record.conversation_id for record in records]
+    kept = [record for one, record in zip(ids, records, strict=True) if one not in copies]
+    drops = [_drop(record, copies[one], stage) for one, record in zip(ids, records, strict=True) if one in copies]
     return kept, drops
 
 
+def drop_copies_from_table(table: pa.Table, copies: Path, record: type[Prompt | Conversation], *, stage: str) -> tuple[pa.Table, list[Drop]]:
+    """Do what `drop_copies` does to a shard as a table: records that are kept never become Python objects."""
+    ids = table[f"{'prompt' if record is Prompt else 'conversation'}_id"]
+    found = read_copies(copies, ids.to_pylist())
+    copied = pc.is_in(ids, pa.array(list(found), pa.string()))
+    _, drops = drop_copies(from_table(table.filter(copied), record), found, stage=stage)
+    return table.filter(pc.invert(copied)), drops
+
+
 def _drop(record: Prompt | Conversation, copy: Copy, stage: str) -> Drop:
-    how = "the same text after normalisation" if copy.method == "exact" else f"similarity {copy.similarity:.3f}"
+    detail = {
+        "exact": f"the same text, after normalisation, as {copy.keeper_id}",
+        "near": f"similar to {copy.keeper_id} by {copy.similarity:.3f}",
+    }
     return drop_record(
-        record, stage=stage, reason=f"{copy.method}_duplicate", detail=f"{how} as {copy.keeper_id}", points_to=copy.keeper_id, similarity=copy.similarity
+        record,
+        stage=stage,
+        reason=f"{copy.method}_duplicate",
+        detail=detail[copy.method],
+        points_to=copy.keeper_id,
+        similarity=copy.similarity,
     )
 
 

@@ -143,7 +143,8 @@ def take_minima(low, high, shingles, factors, signature):  # type: ignore[no-unt
         for lane in range(len(factors)):
             factor, least = factors[lane], signature[lane]
             for place in range(len(block_low)):
-                least = min(least, np.uint32(factor * block_low[place]) ^ block_high[place])
+                # Numba widens each operation to 64 bits unless told otherwise; held at 32, a vector takes eight.
+                least = min(least, np.uint32(np.uint32(factor * block_low[place]) ^ block_high[place]))
             signature[lane] = least
 
 

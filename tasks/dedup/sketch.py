@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pyarrow as pa
@@ -67,23 +67,11 @@ def sketch(column: pa.Array | pa.ChunkedArray, *, shingle: int, permutations: in
         np.full((len(texts), permutations), kernels.UNSEEN),
     )
 
-    def sign(part: _Texts) -> None:
-        kernels.sign(
-            part.data,
-            part.offsets,
-            part.source,
-            part.target,
-            part.table,
-            shingle,
-            factors(permutations),
-            made.digests,
-            made.counts,
-            made.signatures,
-        )
-
+    groups = _prepare(texts)
+    # Four parts a thread: one with the longest texts doesn't keep the others waiting.
+    parts = groups if threads == 1 else [part for group in groups for part in group.split(4 * threads)]
     with ThreadPoolExecutor(threads) as pool:
-        # Four parts a thread: one with the longest texts doesn't keep the others waiting.
-        list(pool.map(sign, [part for group in _prepare(texts) for part in group.split(4 * threads if threads > 1 else 1)]))
+        list((map if threads == 1 else pool.map)(partial(_sign, made, shingle), parts))
     made.counts[np.asarray(pc.is_null(texts))] = -1
     return made
 
@@ -99,6 +87,12 @@ def shingle_sets(column: pa.Array | pa.ChunkedArray, counts: NDArray[np.int32], 
     starts = np.concatenate([[0], np.cumsum(sizes)])
     used = np.repeat(room[:-1] - starts[:-1], sizes) + np.arange(starts[-1])
     return ShingleSets(starts, values[used])
+
+
+def _sign(made: Sketches, shingle: int, part: _Texts) -> None:
+    permutations = factors(made.signatures.shape[1])
+    results = (made.digests, made.counts, made.signatures)
+    kernels.sign(part.data, part.offsets, part.source, part.target, part.table, shingle, permutations, *results)
 
 
 def _as_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -50,9 +50,41 @@ _UNSPACED = (
     (0x1AFF0, 0x1B16F),  # kana extensions
     (0x20000, 0x33479),  # Han extensions
 )
-_KINDS = {"Z": SPACE, "Cc": SPACE, "Cf": IGNORED, "P": PUNCTUATION, "L": WORD, "N": WORD, "M": WORD, "S": SYMBOL, "C": SYMBOL}
-_HANGUL_JAMO = (0x1160, 0x11FF)
-_SURROGATES = (0xD800, 0xDFFF)
+_CATEGORIES = (
+    "Lu",
+    "Ll",
+    "Lt",
+    "Lm",
+    "Lo",
+    "Mn",
+    "Mc",
+    "Me",
+    "Nd",
+    "Nl",
+    "No",
+    "Pc",
+    "Pd",
+    "Ps",
+    "Pe",
+    "Pi",
+    "Pf",
+    "Po",
+    "Sm",
+    "Sc",
+    "Sk",
+    "So",
+    "Zs",
+    "Zl",
+    "Zp",
+    "Cc",
+    "Cf",
+    "Cs",
+    "Co",
+    "Cn",
+)
+_KIND_OF = {"Z": SPACE, "Cc": SPACE, "Cf": IGNORED, "P": PUNCTUATION, "L": WORD, "N": WORD, "M": WORD, "S": SYMBOL, "C": SYMBOL}
+_HANGUL_JAMO = slice(0x1160, 0x1200)
+_SURROGATES = slice(0xD800, 0xE000)
 
 Table = NDArray[np.uint32]
 
@@ -65,16 +97,13 @@ def normalise(texts: pa.Array) -> pa.Array:
 @cache
 def raw_table() -> Table:
     """Map code points of text as it came."""
-    letters = _letters()
-    normal = normalise(letters)
-    kinds = _kinds()
+    normal = normalise(_letters())
     single = np.asarray(pc.equal(pc.utf8_length(normal), 1))
     target = np.arange(LIMIT, dtype=np.uint32)
-    target[single] = [ord(letter) for letter in normal.filter(pa.array(single)).to_pylist()]
-    categories = _categories()
-    complex_ = ~single | np.isin(categories, ["Mn", "Mc", "Me"])
-    complex_[slice(*_HANGUL_JAMO)] = True
-    return _entries(np.where(complex_, COMPLEX, kinds[np.minimum(target, LIMIT - 1)]), target)
+    target[single] = _points(normal.filter(pa.array(single)))
+    complex_ = ~single | np.isin(_categories(), [_CATEGORIES.index(mark) for mark in ("Mn", "Mc", "Me")])
+    complex_[_HANGUL_JAMO] = True
+    return _entries(np.where(complex_, COMPLEX, _kinds()[np.minimum(target, LIMIT - 1)]), target)
 
 
 @cache
@@ -90,21 +119,29 @@ def _entries(kinds: NDArray[np.integer], target: NDArray[np.uint32]) -> Table:
 
 
 def _letters() -> pa.Array:
-    points = range(LIMIT)
-    return pa.array([" " if _SURROGATES[0] <= point <= _SURROGATES[1] else chr(point) for point in points])
+    """Every code point as a string of its own; surrogates, which have no UTF-8, as blanks."""
+    points = np.arange(LIMIT, dtype="<u4")
+    points[_SURROGATES] = ord(" ")
+    ends = np.cumsum(1 + (points >= 0x80) + (points >= 0x800) + (points >= 0x10000), dtype=np.int32)
+    text = points.tobytes().decode("utf-32-le").encode()
+    return pa.StringArray.from_buffers(LIMIT, pa.py_buffer(np.insert(ends, 0, 0)), pa.py_buffer(text))
+
+
+def _points(letters: pa.Array) -> NDArray[np.uint32]:
+    text = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(letters)], pa.int32()), letters), "")[0].as_py()
+    return np.frombuffer(text.encode("utf-32-le"), "<u4")
 
 
 @cache
-def _categories() -> NDArray[np.str_]:
-    return np.array([unicodedata.category(chr(point)) for point in range(LIMIT)])
+def _categories() -> NDArray[np.uint8]:
+    """Each code point's place in _CATEGORIES."""
+    numbers = {name: number for number, name in enumerate(_CATEGORIES)}
+    return np.fromiter(map(numbers.__getitem__, map(unicodedata.category, map(chr, range(LIMIT)))), np.uint8, LIMIT)
 
 
 @cache
 def _kinds() -> NDArray[np.uint8]:
-    categories = _categories()
-    kinds = np.zeros(LIMIT, dtype=np.uint8)
-    for category in np.unique(categories):
-        kinds[categories == category] = _KINDS.get(category, _KINDS[category[0]])
+    kinds = np.array([_KIND_OF.get(name, _KIND_OF.get(name[0])) for name in _CATEGORIES], np.uint8)[_categories()]
     for first, last in _UNSPACED:
         span = kinds[first : last + 1]
         span[span == WORD] = CHARACTER
