@@ -13,6 +13,10 @@ from tasks.report.scores import Histogram, LengthBias
 from tasks.report.text import compact, show
 
 _FLOW_WIDTH, _BAND, _TOP = 1000.0, 150.0, 46.0
+_QUIET_BAND = 56.0
+"""Height of the band where nothing was lost, and so nothing is to be compared."""
+_TAIL = 150.0
+"""Room for the last stage's losses."""
 _LINE = 17.0
 _REASONS_SHOWN = 4
 _RIBBON = Markup(
@@ -35,12 +39,13 @@ class _Column:
 
 def draw_flow(account: Account) -> Markup:
     """Draw a chapter's rows as a band from left to right that loses a ribbon at each stage that drops some."""
-    step = _FLOW_WIDTH / (len(account.stages) + 1)
-    scale = _BAND / max(account.requested, 1)
+    step = (_FLOW_WIDTH - _TAIL) / len(account.stages)
+    band = _BAND if account.losses else _QUIET_BAND
+    scale = band / max(account.requested, 1)
     columns = [_Column(step * (place + 1), one.total.rows_in * scale, one.total.rows_out * scale) for place, one in enumerate(account.stages)]
     lines = max((len(_shortened(account, one.stage)) for one in account.stages), default=0)
-    height = _TOP + _BAND + (40 + _LINE * lines + 6 if lines else 6)
-    parts = [*_flow_band(account, columns, step), *_flow_losses(account, columns, step)]
+    height = _TOP + band + (40 + _LINE * lines + 6 if lines else 12)
+    parts = [*_flow_band(account, columns), *_flow_losses(account, columns, step)]
     told = f"Of {account.requested:,} {account.unit} requested, {account.kept:,} were kept"
     return _svg(_FLOW_WIDTH, height, f"Flow of {account.unit}", f"{told}; the table below holds the same numbers.", parts, "flow")
 
@@ -63,7 +68,7 @@ def draw_histogram(one: Histogram, *, decided: bool) -> Markup:
 
 def draw_length_bias(bias: LengthBias) -> Markup:
     """Draw reward against answer length, a dot a row."""
-    width, height, left, base = 660.0, 260.0, 44.0, 226.0
+    width, height, left, base = 1000.0, 280.0, 44.0, 250.0
     xs, ys = [point[0] for point in bias.points], [point[1] for point in bias.points]
     x_low, x_span = min(xs), (max(xs) - min(xs)) or 1
     y_low, y_span = min(ys), (max(ys) - min(ys)) or 1
@@ -77,12 +82,12 @@ def draw_length_bias(bias: LengthBias) -> Markup:
     return _svg(width, height, "Reward against answer length", f"The reward {told} the number of completion tokens.", parts, "scatter")
 
 
-def _flow_band(account: Account, columns: Sequence[_Column], step: float) -> Iterator[Markup]:
+def _flow_band(account: Account, columns: Sequence[_Column]) -> Iterator[Markup]:
     begin = columns[0].before if columns else 0.0
-    yield _rect(step * 0.14, _TOP, 10, max(begin, 1), "node")
-    yield _text(step * 0.14, _TOP - 24, "requested", "stage")
-    yield _text(step * 0.14, _TOP - 8, f"{account.requested:,}", "count")
-    x, height = step * 0.14 + 10, begin
+    yield _rect(0, _TOP, 8, max(begin, 1), "node")
+    yield _text(0, _TOP - 24, "requested", "stage")
+    yield _text(0, _TOP - 8, f"{account.requested:,}", "count")
+    x, height = 8.0, begin
     for column, one in zip(columns, account.stages, strict=True):
         yield Markup('<path class="band" d="M{:.1f} {:.1f}H{:.1f}V{:.1f}H{:.1f}Z"/>').format(x, _TOP, column.x, _TOP + height, x)
         yield _rect(column.x, _TOP, 6, max(column.after, 1), "node")

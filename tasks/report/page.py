@@ -1,5 +1,6 @@
 """Puts the report together: facts in, one self-contained HTML page out. Everything that a model or a seed wrote is escaped by Jinja."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,7 +43,7 @@ def write_report(facts: ReportFacts) -> str:
 @cache
 def _template() -> Template:
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"show": show, "short": _short, "compact": compact, "duration": duration, "thousands": _thousands, "moment": _moment}
+    environment.filters |= {"show": show, "short": _short, "compact": compact, "duration": duration, "thousands": _thousands, "some": _some, "moment": _moment}
     environment.globals |= {
         "style": (FOLDER / "report.css").read_text(encoding="utf-8"),
         "draw_flow": draw_flow,
@@ -61,12 +62,12 @@ def _figures(facts: ReportFacts) -> list[Figure]:
     total = add_reports(*(stage.total for stage in facts.stages))
     found = [
         Figure("conversations", _thousands(_rows(facts.rows, "sft")), "instruction data"),
-        Figure("preference pairs", _thousands(_rows(facts.rows, "preferences")), "chosen beside rejected"),
+        Figure("preference pairs", _thousands(_rows(facts.rows, "preferences")), "chosen and rejected"),
         Figure("prompts", _thousands(_rows(facts.rows, "prompts")), "screened"),
     ]
     if answers and answers.requested:
         found.append(Figure("answers kept", f"{answers.kept / answers.requested:.0%}", f"{answers.kept:,} of {answers.requested:,}"))
-    found.append(Figure("engine calls", compact(total.calls), f"{total.reused:,} more reused"))
+    found.append(Figure("engine calls", compact(total.calls), f"{total.reused:,} more reused" if total.reused else "none reused"))
     found.append(Figure("tokens written", compact(total.completion_tokens), _speed(total, _wall(facts))))
     return found
 
@@ -105,15 +106,15 @@ def _spread(rows: Mapping[str, int]) -> str:
 
 
 def _settings(row: Mapping[str, Any]) -> str:
-    """Say in one line which models made a row."""
+    """Say in one line which models made a row, asked how; seeds are in the row itself."""
     uses = row.get("provenance", {}).get("models") or []
-    return "; ".join(_use(use) for use in uses)
+    counted = Counter(_use(use) for use in uses)
+    return ", ".join(use + (f" × {times}" if times > 1 else "") for use, times in counted.items())
 
 
 def _use(use: Mapping[str, Any]) -> str:
-    knobs = [f"T={use['temperature']:g}" if use.get("temperature") is not None else "", f"seed {use['seed']}" if use.get("seed") is not None else ""]
-    told = ", ".join(knob for knob in knobs if knob)
-    return f"{use['role']}: {use['model']}" + (f" ({told})" if told else "")
+    heat = f" at temperature {use['temperature']:g}" if use.get("temperature") is not None else ""
+    return f"{use['role']} {use['model']}{heat}"
 
 
 def _turns_of(record: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
@@ -129,6 +130,10 @@ def _turns_of(record: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 def _short(text: object) -> str:
     return show(text, SHORT)
+
+
+def _some(number: int) -> str:
+    return f"{number:,}" if number else "–"
 
 
 def _thousands(number: int) -> str:
