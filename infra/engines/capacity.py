@@ -10,7 +10,7 @@ so, as long as it gets more done in all. So throughput decides, by experiments o
     steady     Three phases at the limit, then one experiment, alternately a quarter above and a fifth below. A phase lets as many answers pass as
                the limit (they belong to the limit before) and measures the next three times as many, 96 at least: with log-normal latencies
                of sigma 1 a mean of 96 is known to 13 %, of 384 to 7 %. The limit moves up if the experiment brought a quarter of the 25 % it could, and down
-               only if throughput did not fall at all: a limit somewhat too high costs nothing, one too low costs idle slots. A move that succeeded is
+               only if it cost under 2 %: a limit somewhat too high costs nothing, one too low costs idle slots. A move that succeeded is
                tried again at once, so a step in capacity is followed.
     refusals   'Queue full' in an experiment ends it and doubles the wait for the next such one (up to 48 phases); otherwise it cuts the limit to 85 %.
                A deadline cuts to 70 %: it costs a whole answer. One cut a round: calls started before the last change don't count.
@@ -29,6 +29,7 @@ _STARTUP_GAIN = 1.25
 _STEP = 1.25
 _UP_SHARE = 0.25
 """Of what an experiment above could bring at most, how much it must bring."""
+_DOWN_KEEPS = 0.98
 _REFUSED = 0.85
 _LATE = 0.70
 _MEASURED_ROUNDS = 3
@@ -152,7 +153,7 @@ class Capacity:
         assert self._base_rate is not None
         gain, step = rate / self._base_rate, self.limit / self._base
         up = self._mode is _Mode.UP
-        if gain >= (1 + _UP_SHARE * (step - 1) if up else 1):
+        if gain >= (1 + _UP_SHARE * (step - 1) if up else _DOWN_KEEPS):
             self._base, self._base_rate, self._wait = self.limit, rate, _HOLDS
             self._experiment(now, self._mode)
         else:
