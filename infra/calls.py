@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.journal import Entry, Journal
-from infra.storage import hold_run, sync_folder, write_table
+from infra.storage import hold_run, storage_error, sync_folder, write_table
 from schemas.engine import Answer, answer_from_json, answer_to_json
 from schemas.errors import RunBusyError, StorageError
 from schemas.identity import canonical_json
@@ -64,8 +64,7 @@ class CallStore:
         with Journal.open(journal) as opened:
             self.add(opened.entries(), f"{journal.parent.name}-{journal.stem}")
             # Removed while still held: nobody can open it in between and write into a file without a name.
-            journal.unlink()
-        sync_folder(journal.parent)
+            _remove(journal)
         self.compact()
         return len(opened)
 
@@ -87,7 +86,8 @@ class CallStore:
             try:
                 with hold_run(journal_root.parent, folder.name):
                     taken += sum(self.absorb(journal) for journal in sorted(folder.glob("*.journal")))
-                    folder.rmdir()
+                    with suppress(OSError):  # somebody keeps a file of their own there
+                        folder.rmdir()
             except RunBusyError:
                 continue
         return taken
@@ -148,6 +148,14 @@ def _lookup(path: Path, wanted: list[bytes]) -> Iterator[tuple[bytes, Answer]]:
             if pc.any(hits).as_py():
                 rows = file.read_row_group(group, columns=["key", "answer"]).filter(hits)
                 yield from ((row["key"], answer_from_json(json.loads(row["answer"]))) for row in rows.to_pylist())
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+        sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(path, error, "remove") from error
 
 
 def _read(path: Path) -> pa.Table:

@@ -115,11 +115,9 @@ class Ledger:
         """Add up each planned stage, in the order of planning."""
 
         def work(session: Session) -> list[StageReport]:
-            reports: dict[str, list[ShardReport]] = {}
-            for row in session.scalars(select(Shard).where(Shard.run_id == run_id).order_by(Shard.shard)):
-                reports.setdefault(row.stage, []).append(row.report())
             planned = session.scalars(select(Stage).where(Stage.run_id == run_id).order_by(Stage.position, Stage.stage))
-            return [_stage_report(stage, reports.get(stage.stage, [])) for stage in planned]
+            totals = _totals(session, run_id)
+            return [_stage_report(stage, *totals.get(stage.stage, (0, ShardReport(0, 0)))) for stage in planned]
 
         return self._database.read(work)
 
@@ -249,8 +247,24 @@ def _shard_row(run_id: str, stage: str, shard: int, report: ShardReport) -> Shar
     )
 
 
-def _stage_report(stage: Stage, shards: list[ShardReport]) -> StageReport:
-    return StageReport(stage=stage.stage, shards=stage.shards, committed=len(shards), total=add_reports(*shards))
+def _totals(session: Session, run_id: str) -> dict[str, tuple[int, ShardReport]]:
+    """Add up committed shards by stage: their number and their sum; the database adds, for a run may have ten thousand."""
+    dropped: dict[str, list[ShardReport]] = {}
+    for stage, reasons in session.execute(select(Shard.stage, Shard.dropped).where(Shard.run_id == run_id)):
+        dropped.setdefault(stage, []).append(ShardReport(0, 0, reasons))
+    names = ("rows_in", "rows_out", "calls", "reused", "prompt_tokens", "completion_tokens")
+    sums = [func.sum(getattr(Shard, name)) for name in names]
+    totals = {}
+    for stage, shards, seconds, *counts in session.execute(
+        select(Shard.stage, func.count(), func.sum(Shard.seconds), *sums).where(Shard.run_id == run_id).group_by(Shard.stage)
+    ):
+        whole = {name: int(count) for name, count in zip(names, counts, strict=True)}
+        totals[stage] = (shards, ShardReport(**whole, dropped=add_reports(*dropped[stage]).dropped, seconds=seconds))
+    return totals
+
+
+def _stage_report(stage: Stage, committed: int, total: ShardReport) -> StageReport:
+    return StageReport(stage=stage.stage, shards=stage.shards, committed=committed, total=total)
 
 
 def _releases(name: str | None) -> Select[Release]:
