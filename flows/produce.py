@@ -8,6 +8,7 @@ from infra.privacy import switch_off_telemetry
 from infra.settings import read_settings
 from tasks.catalogue import load_recipe
 from tasks.catalogue import rehearse as on_rehearsal_models
+from tasks.prefect_view import name_run
 from tasks.run_state import RunOutcome, open_run
 from tasks.stages.dedup import dedup_conversations
 from tasks.stages.filter import filter_conversations
@@ -24,7 +25,7 @@ switch_off_telemetry()
 
 @flow(
     name="produce",
-    flow_run_name="{recipe}",
+    flow_run_name=name_run,
     description="Make a data set from a recipe: prompts, answers, scores, filters, copies out, pairs, validation, release.",
     persist_result=False,
     validate_parameters=True,

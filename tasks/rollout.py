@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from infra.calls import CallStore
 from infra.engines.session import EngineSession
-
 from infra.journal import Journal
 from infra.storage import RunFolder
 from schemas.engine import Answer, Completion, EngineFacts, GenerateRequest, Request, Sampling
@@ -156,11 +155,8 @@ def journal_path(folder: RunFolder, stage: str, shard: int) -> Path:
 def hand_over(folder: RunFolder, stage: str, shard: int) -> None:
     """Give a committed shard's calls to the call store and remove its journal.
 
-    Done after the commit: until then the journal tells which calls this run itself paid for. Killed in between, the next start sweeps it.
+    Done after the commit: until then the journal tells which calls this run itself paid for.
     """
     path = journal_path(folder, stage, shard)
-    if not path.exists():
-        return
-    with Journal.open(path) as journal:
-        CallStore(folder.data / "calls").add(journal.entries(), f"{folder.run_id}-{stage.replace('/', '-')}-{shard:05d}")
-    path.unlink()
+    if path.exists():
+        CallStore(folder.data / "calls").absorb(path)

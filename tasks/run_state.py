@@ -28,6 +28,8 @@ from tasks.rollout import Cast
 if TYPE_CHECKING:
     from distributed import Client
 
+    from tasks.prefect_view import RunView
+
 log = logging.getLogger("gristmill")
 
 
@@ -67,6 +69,7 @@ class Run:
     session: EngineSession
     addresses: dict[str, tuple[Address, ...]]
     cast: Cast
+    view: "RunView"
     _stack: contextlib.ExitStack
     _started: float = field(default_factory=time.monotonic)
 
@@ -158,6 +161,8 @@ def _told_to_ledger(ledger: Ledger, record: RunRecord) -> Iterator[None]:
 
 
 def _prepare(loaded: LoadedRecipe, settings: Settings, ledger: Ledger, record: RunRecord, stack: contextlib.ExitStack) -> Run:
+    from tasks.prefect_view import RunView
+
     HUB.start(run_id=record.run_id, name=record.name, rehearsal=record.rehearsal)
     folder = RunFolder(settings.data, record.run_id)
     write_text(folder.root / "recipe.yaml", loaded.path.read_text(encoding="utf-8"))
@@ -168,7 +173,7 @@ def _prepare(loaded: LoadedRecipe, settings: Settings, ledger: Ledger, record: R
     cast = check_engines(loaded, session)
     for card_id, facts in cast.facts.items():
         ledger.note(record.run_id, f"engine:{card_id}", _describe(facts))
-    return Run(record, loaded, settings, ledger, folder, session, addresses, cast, stack)
+    return Run(record, loaded, settings, ledger, folder, session, addresses, cast, RunView(record.name), stack)
 
 
 def open_addresses(loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None) -> dict[str, tuple[Address, ...]]:

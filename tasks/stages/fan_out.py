@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.errors import EngineError
 from schemas.run import ShardReport
 from tasks.progress import HUB, Calls
+from tasks.rollout import hand_over
 from tasks.run_state import Job, Run
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def on_prefect(run: Run, task: "Task[..., ShardReport]", name: str, shards: int,
     from prefect.utilities.annotations import quote
 
     committed = run.ledger.committed(run.run_id, name)
+    for done in committed:
+        hand_over(run.folder, name, done)  # where the process before died between commit and hand-over
     waiting = iter([shard for shard in range(shards) if shard not in committed])
     under_way: dict[Future[Any], Any] = {}
     while True:
@@ -66,9 +69,10 @@ def on_prefect(run: Run, task: "Task[..., ShardReport]", name: str, shards: int,
             under_way[future.wrapped_future] = future  # type: ignore[attr-defined]  # the thread pool's futures have it
         if not under_way:
             return
-        done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-        for finished in done:
+        ended, _ = wait(under_way, return_when=FIRST_COMPLETED)
+        for finished in ended:
             under_way.pop(finished).result()
+        run.view.tell_progress()
 
 
 def on_dask(run: Run, stage: str, work: Callable[[Job, int], ShardReport], shards: Sequence[int]) -> None:
@@ -84,6 +88,7 @@ def on_dask(run: Run, stage: str, work: Callable[[Job, int], ShardReport], shard
     for shard, report in map_on_dask(run, work, left):
         run.commit(stage, shard, report)
         HUB.shard_done(stage, report)
+        run.view.tell_progress()
 
 
 def map_on_dask(run: Run, work: Callable[[Job, int], Any], shards: Iterable[int]) -> Iterable[tuple[int, Any]]:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from schemas.run import ShardReport
+from tasks.prefect_view import summarise
 from tasks.progress import HUB
 from tasks.release import publish_release
 from tasks.release_inputs import read_inputs
+from tasks.report.scores import gather_scores
 from tasks.run_state import Run, RunOutcome, finished_outcome
 from tasks.stages.validate import merged_results
 
@@ -21,4 +23,7 @@ def publish_run(run: Run) -> RunOutcome:
     rows = sum(release.rows.values())
     HUB.shard_done("publish", ShardReport(rows, rows))
     HUB.stage_ends("publish")
+    scores = gather_scores(inputs.scored, inputs.parts)
+    means = {one.name: one.kept_mean for one in scores.histograms if one.kept_mean is not None}
+    run.view.tell_outcome(tuple(inputs.stages), summarise(f"{release.name}/{release.version}", release.path, release.rows, means))
     return finished_outcome(run.ledger, run.ledger.run(run.run_id), already=False)

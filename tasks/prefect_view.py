@@ -1,0 +1,94 @@
+"""What a run shows in Prefect's UI: a name for people, progress, the funnel, scores, and where the report is.
+
+An artifact is one HTTP request of 20 to 130 ms, so progress is told at most every `TELL_S` seconds, from the flow's own thread.
+"""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.runtime import flow_run
+
+from schemas.run import StageReport
+from tasks.progress import Progress, snapshot
+
+TELL_S = 2.0
+
+log = logging.getLogger("gristmill")
+
+
+def name_run() -> str:
+    """Name a flow run after its recipe."""
+    parameters = flow_run.parameters or {}
+    name = Path(str(parameters.get("recipe", "produce"))).stem
+    return f"{name} (rehearsed)" if parameters.get("rehearse") else name
+
+
+class RunView:
+    """One run's artifacts. Prefect being away is no reason to stop a run: failures to tell are left at that."""
+
+    def __init__(self, name: str) -> None:
+        # Keys take lower-case letters, digits and dashes only; one series of artifacts a data set.
+        self._key = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+        self._progress: UUID | None = None
+        self._told_at = 0.0
+
+    def tell_progress(self, *, now: bool = False) -> None:
+        """Tell how far the run is, if it is time."""
+        if not now and time.monotonic() - self._told_at < TELL_S:
+            return
+        self._told_at = time.monotonic()
+        current = snapshot()
+        share = 100 * share_done(current)
+        running = next((one.stage for one in current.stages if one.status == "running"), "")
+        if self._progress is None:
+            self._progress = _quietly(create_progress_artifact, share, key=f"{self._key}-progress", description=f"Stages of the run; now {running}")
+        else:
+            _quietly(update_progress_artifact, self._progress, progress=share)
+
+    def tell_outcome(self, stages: tuple[StageReport, ...], summary: str) -> None:
+        """Tell what became of the rows, and where the release is."""
+        self.tell_progress(now=True)
+        _quietly(create_table_artifact, key=f"{self._key}-funnel", table=funnel(stages), description="Rows, stage by stage")
+        _quietly(create_markdown_artifact, key=f"{self._key}-release", markdown=summary, description="What was published, and where")
+
+
+def share_done(progress: Progress) -> float:
+    """Say how much of a run is done, each stage counting alike, a running one by its shards."""
+    done = [1.0 if one.status == "done" else one.shards_done / one.shards if one.shards else 0.0 for one in progress.stages]
+    return sum(done) / len(done) if done else 0.0
+
+
+def funnel(stages: tuple[StageReport, ...]) -> list[dict[str, Any]]:
+    """Lay the stages out as rows of a table."""
+    return [
+        {
+            "stage": one.stage,
+            "in": one.total.rows_in,
+            "out": one.total.rows_out,
+            "dropped": ", ".join(f"{reason} {rows}" for reason, rows in one.total.dropped.items()),
+            "calls": one.total.calls,
+            "reused": one.total.reused,
+            "tokens": one.total.completion_tokens,
+        }
+        for one in stages
+    ]
+
+
+def summarise(release: str, path: str, rows: dict[str, int], means: dict[str, float]) -> str:
+    """Write a release up in Markdown."""
+    lines = [f"## {release}", "", f"`{path}`", "", "| rows of | |", "| --- | ---: |", *(f"| {name} | {count} |" for name, count in rows.items())]
+    if means:
+        lines += ["", "| mean score | |", "| --- | ---: |", *(f"| {name} | {mean:.2f} |" for name, mean in means.items())]
+    return "\n".join([*lines, "", f"The report, with charts and sample rows: `{path}/report.html`"])
+
+
+def _quietly(create: Any, *arguments: Any, **more: Any) -> Any:
+    try:
+        return create(*arguments, **more)
+    except Exception as error:
+        log.warning("Prefect could not be told: %s", error)
+        return None

@@ -1,0 +1,29 @@
+"""A real Triton that outlives the runs under test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.settings import Settings
+from infra.triton.server import RehearsalOptions, ServedTriton, serve_triton
+from tests.harness import SMALL, Factory, engines_of
+
+
+@pytest.fixture(scope="session")
+def triton() -> Iterator[ServedTriton]:
+    options = RehearsalOptions(latency_s=0.02, slots=16, wrong_rate=0.3, refusal_rate=0.05, truncation_rate=0.05, malformed_rate=0.1)
+    with serve_triton(options, python=Settings().triton_python) as served:
+        yield served
+
+
+@pytest.fixture
+def factory(tmp_path: Path, triton: ServedTriton) -> Factory:
+    return Factory(tmp_path / "data", engines_of(triton))
+
+
+@pytest.fixture
+def small_recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL, encoding="utf-8")
+    return path

@@ -1,0 +1,84 @@
+"""The product as a user has it: the command line on a data folder of its own, and a real Triton whose calls are counted."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.triton.server import ServedTriton, read_metrics
+
+GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
+CALLED_MODELS = ("ensemble", "reward")
+
+SMALL = """
+name: small
+models: {writer: rehearsal-instruct, responder: rehearsal-instruct, user: rehearsal-instruct, reward: rehearsal-reward}
+prompts:
+  - {technique: open_qa, topics: 3, subtopics: 2, questions: 4, revise: false}
+  - {technique: math, topics: 2, problems: 3}
+responses:
+  - {technique: answer, samples: 3, only: [open_qa, math]}
+  - {technique: dialogue, samples: 1, user_turns: 2, only: [open_qa]}
+filters:
+  - {filter: truncated}
+  - {filter: refusal}
+  - {filter: below_reward, minimum: 3.0, bars: chosen}
+shard_records: 8
+"""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+@dataclass(frozen=True)
+class Factory:
+    """A data folder and the engines to use."""
+
+    data: Path
+    engines: str
+
+    def environment(self) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("GRISTMILL_", "PREFECT_"))}
+        return clean | {"GRISTMILL_DATA": str(self.data), "GRISTMILL_ENGINES": self.engines}
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen([GRISTMILL, *arguments], env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def call(self, *arguments: str) -> Finished:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=280)
+        return Finished(process.returncode, out, err)
+
+
+def engines_of(served: ServedTriton) -> str:
+    return " ".join(f"{card}={address}" for card, addresses in served.addresses().items() for address in addresses)
+
+
+def calls_served(served: ServedTriton) -> int:
+    """Count the calls that the server has answered, by its own metrics."""
+    found = 0.0
+    for line in read_metrics(served).splitlines():
+        if line.startswith("nv_inference_request_success{") and any(f'model="{model}"' in line for model in CALLED_MODELS):
+            found += float(line.rsplit(" ", 1)[1])
+    return int(found)
+
+
+def data_files(release: Path) -> Mapping[str, str]:
+    """Hash every Parquet file of a release."""
+    return {str(path.relative_to(release)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(release.rglob("*.parquet"))}
