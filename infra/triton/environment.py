@@ -54,7 +54,7 @@ class TritonEnvironment:
 
 def inspect_environment(python: Path) -> TritonEnvironment:
     """Check that tritonserver can run with this Python. Raises SettingsError saying what lacks and how to get it."""
-    _check_glibc(_glibc_version())
+    check_glibc(_glibc_version())
     facts = _probe(python)
     if not facts["pytriton"]:
         raise SettingsError(f"nvidia-pytriton is not installed for {python}: run `make setup`, or set GRISTMILL_TRITON_PYTHON")
@@ -102,7 +102,8 @@ def _glibc_version() -> str:
         return ""
 
 
-def _check_glibc(told: str) -> None:
+def check_glibc(told: str) -> None:
+    """Check the C library by the name and version that it tells. Raises SettingsError."""
     name, _, number = told.partition(" ")
     if name != "glibc":
         raise SettingsError("the embedded Triton server needs Linux with glibc 2.35 or newer: on this system, point GRISTMILL_ENGINES at a server elsewhere")

@@ -37,6 +37,18 @@ class Call:
     inputs: Tensors
 
 
+class Figures:
+    """What a model tells on the server's metrics page, beside Triton's own figures."""
+
+    def __init__(self, model: str) -> None:
+        # The families are kept: a metric can't be set any more once its family is gone.
+        self._families = (
+            pb.MetricFamily(name="rehearsal_peak_in_service", description="Most calls in service at once since the start", kind=pb.MetricFamily.GAUGE),
+            pb.MetricFamily(name="rehearsal_cancelled", description="Calls that ended in service because their client had gone", kind=pb.MetricFamily.COUNTER),
+        )
+        self.peak, self.cancelled = (family.Metric(labels={"model": model}) for family in self._families)
+
+
 class ServedModel:
     """Base of every rehearsal model: a subclass reads a request and answers it."""
 
@@ -44,11 +56,8 @@ class ServedModel:
         """Take up work (called by Triton)."""
         self.name = args["model_name"]
         self.options: RehearsalOptions = read_options()
-        # Kept, since a gauge can't be set any more once its family is gone.
-        self._gauges = pb.MetricFamily(
-            name="rehearsal_peak_in_service", description="Most calls in service at once since the start", kind=pb.MetricFamily.GAUGE
-        )
-        self._desk = Desk(self.options, self._gauges.Metric(labels={"model": self.name}).set)
+        self._figures = Figures(self.name)
+        self._desk = Desk(self.options, self._figures.peak.set)
         self._faults = 0
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
@@ -93,6 +102,7 @@ class ServedModel:
             case Overloaded():
                 code = pb.TritonError.UNAVAILABLE
             case Cancelled():
+                self._figures.cancelled.increment(1)
                 code = pb.TritonError.CANCELLED
             case Faulty():
                 self._faults += 1
