@@ -17,6 +17,8 @@ from infra.triton.rehearsal_language.vocabulary import content_words
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 _HIGHEST = 4.25
 _NOISE = 0.12
+_RICH_WORDS = 25
+"""So many different content words are no longer a simple answer."""
 _REFUSAL = re.compile(r"\bI(?:'m| am)? (?:sorry|can't|cannot|can not|am not able|'m not able|not able|am unable|unable)\b|\bunable to answer\b", re.IGNORECASE)
 _EQUATION = re.compile(r"(?<![\d.])(?<![-+*/])(?<![-+*/] )(\d+(?:\.\d+)?) ?([-+*/]) ?(\d+(?:\.\d+)?) ?= ?\$?(-?\d+(?:\.\d+)?)")
 _FINAL = re.compile(r"(?:the answer is|####|\bA:)\s*\$?(-?\d[\d,]*(?:\.\d+)?)", re.IGNORECASE)
@@ -87,5 +89,6 @@ def _complexity(answer: str) -> float:
     words = content_words(answer)
     if not words:
         return 0.3
-    variety = len(set(words)) / math.pow(len(words), 0.8)
-    return min(4.0, 0.35 * sum(map(len, words)) / len(words) * min(1.0, variety))
+    different = len(set(words))
+    variety = min(1.0, different / math.pow(len(words), 0.8)) * min(1.0, different / _RICH_WORDS)
+    return min(4.0, 0.4 * sum(map(len, words)) / len(words) * variety)

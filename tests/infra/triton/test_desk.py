@@ -85,7 +85,7 @@ def test_desk_gives_the_slot_of_a_cancelled_call_to_the_next() -> None:
     desk, _ = a_desk(slots=1, latency_s=0.15)
 
     async def both() -> list[str]:
-        return await asyncio.gather(serve(desk, nothing, Client(gone=True)), serve(desk, nothing))
+        return list(await asyncio.gather(serve(desk, nothing, Client(gone=True)), serve(desk, nothing)))
 
     assert asyncio.run(both()) == ["Cancelled", "served"]
 

@@ -96,13 +96,13 @@ def test_ensemble_calls_a_bad_request_invalid(triton: ServedTriton, more: dict[s
 
 
 def test_bls_says_what_the_ensemble_says(triton: ServedTriton, ask: Ask) -> None:
-    values = {"text_input": ESSAY, "max_tokens": 80, "seed": 7, "exclude_input_in_output": True}
+    values: dict[str, Any] = {"text_input": ESSAY, "max_tokens": 80, "seed": 7, "exclude_input_in_output": True}
     (answer,) = stream(triton, "tensorrt_llm_bls", **values)
     assert answer["text_output"] == ask("ensemble", **values)["text_output"]
 
 
 def test_bls_streams_deltas_whose_tokens_add_up(triton: ServedTriton) -> None:
-    values = {"text_input": ESSAY, "max_tokens": 80, "exclude_input_in_output": True, "return_num_output_tokens": True}
+    values: dict[str, Any] = {"text_input": ESSAY, "max_tokens": 80, "exclude_input_in_output": True, "return_num_output_tokens": True}
     (whole,) = stream(triton, "tensorrt_llm_bls", **values)
     chunks = stream(triton, "tensorrt_llm_bls", stream=True, **values)
     assert len(chunks) > 1
@@ -131,7 +131,7 @@ def test_llmapi_sends_only_what_was_asked_for(ask: Ask) -> None:
 
 def test_vllm_reads_its_sampling_from_json(triton: ServedTriton) -> None:
     sampling = json.dumps({"max_tokens": 6, "seed": 3, "temperature": 0.5, "stop": ["<extra_id_1>"]})
-    flags = {"exclude_input_in_output": True, "return_finish_reason": True, "return_num_input_tokens": True, "return_num_output_tokens": True}
+    flags: dict[str, Any] = {"exclude_input_in_output": True, "return_finish_reason": True, "return_num_input_tokens": True, "return_num_output_tokens": True}
     (answer,) = stream(triton, "vllm_model", rank=1, text_input=ESSAY, sampling_parameters=sampling, **flags)
     assert (answer["finish_reason"], answer["num_output_tokens"], count_tokens(answer["text_output"])) == ("length", 6, 6)
     assert answer["num_input_tokens"] == count_tokens(ESSAY)

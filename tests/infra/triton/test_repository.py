@@ -73,7 +73,7 @@ _SCALARS = {
 
 
 def read_config(model: str) -> Any:
-    from google.protobuf import text_format
+    from google.protobuf import text_format  # type: ignore[import-untyped]
     from tritonclient.grpc import model_config_pb2
 
     return text_format.Parse((REPOSITORY / model / "config.pbtxt").read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
