@@ -28,7 +28,7 @@ def fault_of_status(status: int) -> EngineFault:
 
 def fault_of_exception(error: httpx.HTTPError) -> EngineFault:
     """Name the fault behind a failure to speak HTTP at all."""
-    if _from_tls(error):
+    if isinstance(error, httpx.ConnectError) and _from_tls(error):
         return EngineFault.REFUSED
     if isinstance(error, httpx.ConnectTimeout | httpx.NetworkError):
         return EngineFault.UNREACHABLE
@@ -55,7 +55,8 @@ def retry_after_s(value: str | None, now: float | None = None) -> float | None:
 def _from_tls(error: BaseException) -> bool:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLError):
+        # "Want" only says that a handshake or an answer was still being waited for.
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLWantReadError | ssl.SSLWantWriteError):
             return True
         cause = cause.__cause__ or cause.__context__
     return False

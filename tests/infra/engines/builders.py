@@ -3,7 +3,9 @@
 import asyncio
 import datetime as dt
 import selectors
-from collections.abc import Coroutine
+import socket
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,12 +46,19 @@ def embed(text: str = "Rivers carry sand to the sea.") -> EmbedRequest:
 
 def closed_port(wire: str) -> Address:
     """An address at which nobody listens."""
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     return Address(wire, "127.0.0.1", port, False, "/v1" if wire == "openai" else "/model")
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """A port at which connections are accepted (by the kernel) and nothing is ever said."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
