@@ -96,7 +96,7 @@ def news(before: "Progress", after: "Progress") -> list[str]:
 def status(progress: "Progress") -> str:
     """Say where a run stands."""
     running = [stage for stage in progress.stages if stage.status == "running"]
-    where = ", ".join(f"{stage.stage} {stage.shards_done}/{stage.shards} shards" for stage in running) or progress.message or "starting"
+    where = ", ".join(f"{stage.stage} {stage.shards_done}/{stage.shards} shards" for stage in running) or progress.message or "working"
     return f"{where}: {describe_engine(progress)}"
 
 

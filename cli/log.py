@@ -2,6 +2,7 @@
 
 import logging
 import logging.handlers
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ def log_to(data: Path) -> Iterator[Path]:
     root.setLevel(logging.WARNING)
     logging.getLogger("gristmill").setLevel(logging.INFO)
     LOG.path = path
+    # The process that Python keeps for multiprocessing prints this one when Dask's workers were killed; it knows of no log file.
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning")))
     with warnings.catch_warnings():
         logging.captureWarnings(True)
         try:

@@ -103,7 +103,7 @@ def _produce(recipe: Path, settings: "Settings", *, fresh: bool, rehearse: bool,
     from infra.prefect_home import prefect_api
     from tasks.progress import HUB, snapshot
 
-    with log_to(settings.data), _stopped_like_ctrl_c(), follow(snapshot, err(), quiet=quiet), prefect_api(settings.data) as api:
+    with log_to(settings.data), _told_of_stop(), follow(snapshot, err(), quiet=quiet), prefect_api(settings.data) as api:
         HUB.say("starting Prefect")
         from flows.produce import produce
 
@@ -112,16 +112,20 @@ def _produce(recipe: Path, settings: "Settings", *, fresh: bool, rehearse: bool,
 
 
 @contextmanager
-def _stopped_like_ctrl_c() -> Iterator[None]:
-    # Prefect hands a SIGTERM on to this handler once the flow has told the ledger, so the end is the same as after Ctrl-C.
-    before = signal.signal(signal.SIGTERM, _interrupt)
+def _told_of_stop() -> Iterator[None]:
+    # Inside the flow Prefect has its own handler for SIGTERM; it hands the signal on to this one once the ledger knows, so the end is as after Ctrl-C.
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    from tasks.progress import HUB
+
+    HUB.say("stopping: what is finished is being kept")
     raise KeyboardInterrupt
 
 
