@@ -65,17 +65,21 @@ def _refuse(name: str, kinds: "tuple[Kind, ...]") -> None:
 
 
 def _print_list(kind: "Kind", docs: "list[ModuleDoc]") -> None:
+    from rich.markup import escape
+
     table = _table(_TITLES[kind], "name", "purpose", "options")
     for doc in docs:
-        table.add_row(doc.name, doc.purpose, ", ".join(option.name for option in doc.options))
+        table.add_row(*map(escape, (doc.name, doc.purpose, ", ".join(option.name for option in doc.options))))
     out().print(table)
 
 
 def _print_options(doc: "ModuleDoc") -> None:
-    out().print(f"\n[bold]{doc.name}[/bold]: {doc.purpose}")
+    from rich.markup import escape
+
+    out().print(f"\n[bold]{doc.name}[/bold]: {escape(doc.purpose)}")
     table = _table("", "option", "type", "default", "meaning")
     for option in doc.options:
-        table.add_row(option.name, option.type, option.default if option.default is not None else "required", option.doc)
+        table.add_row(*map(escape, (option.name, option.type, option.default if option.default is not None else "required", option.doc)))
     if doc.options:
         out().print(table)
     else:

@@ -5,11 +5,11 @@ quoted items, chatter before and after. An item is always a piece of the text, w
 invented, and prose gives no items. `Topic: explanation` stays one item, bullets nested under an item are not items of their own.
 """
 
-import ast
 import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
@@ -21,12 +21,16 @@ _MARKER = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _LABEL = re.compile(r"^(?:sub-?topic|topic|question|problem|item)(?:[ ]?\#?\d{1,4})?[ ]?:[ ]+(?=\S)", re.IGNORECASE)
-_BOLD = re.compile(r"(?<!\w)(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?!\w)")
+_BOLD = re.compile(r"(?<!\w)(\*\*|__)(?=\S)(.{1,200}?)(?<=\S)\1(?!\w)")  # bounded, or a row of stars would take quadratic time
 _CHECKBOX = re.compile(r"^\[[ xX]\][ ]+")
-_JSON_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+_OPENING = re.compile(r"^[ \t]*(?:[\w ]{1,40}[:=][ \t]*)?([\[{])", re.MULTILINE)
+_ELEMENT = re.compile(r"""\s*,?\s*(?:"(?P<double>(?:[^"\\\n]|\\.)*)"|'(?P<single>(?:[^'\\\n]|\\.)*)')""")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_KEY = re.compile(r"(?:[a-z]+[ _-]?)?\d+", re.IGNORECASE)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`", "*": "*", "_": "_"}
 _TAB = "    "
+_MOST_OPENINGS = 20
+"""Brackets that are tried: a list is near the start of an answer, and each try may read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ def _read(text: str) -> tuple[str, ...]:
 def _distinct(items: Iterable[str]) -> tuple[str, ...]:
     kept: dict[str, str] = {}
     for item in map(_clean, items):
-        if any(char.isalnum() for char in item):
+        if any(char.isalnum() for char in item) and not _LONE_SURROGATE.search(item):
             kept.setdefault(item.casefold(), item)
     return tuple(kept.values())
 
@@ -71,6 +75,9 @@ def _clean(item: str) -> str:
 
 
 def _unquote(item: str) -> str:
+    for mark in ("**", "__"):
+        if item.startswith(mark) and item.endswith(mark) and len(item) > 4 and mark not in item[2:-2]:
+            return item[2:-2].strip()
     closing = _QUOTES.get(item[:1])
     inner = item[1:-1]
     if closing and len(item) > 2 and item.endswith(closing) and item[0] not in inner and closing not in inner:
@@ -131,26 +138,19 @@ def _is_nested(line: _Line, top: _Line) -> bool:
 
 def _brackets(text: str) -> Iterator[str]:
     """Give the strings of the first JSON or Python array or object that opens a line."""
-    for match in re.finditer(r"^[ \t]*(?:[\w ]{1,40}[:=][ \t]*)?([\[{])", text, re.MULTILINE):
-        start = match.start(1)
-        items = list(_strings(_decode(text, start))) or list(_cut_off(text[start:]))
+    for match in islice(_OPENING.finditer(text), _MOST_OPENINGS):
+        items = list(_decode(text, match.start(1))) or list(_scan_array(text, match.start(1)))
         if items:
             yield from items
             return
 
 
-def _decode(text: str, start: int) -> Any:
+def _decode(text: str, start: int) -> Iterator[str]:
     try:
-        return json.JSONDecoder().raw_decode(text, start)[0]
+        value = json.JSONDecoder(strict=False).raw_decode(text, start)[0]
     except (ValueError, RecursionError):
-        pass
-    end = text.find("]", start)
-    if end < 0 or end - start > 100_000:
-        return None
-    try:
-        return ast.literal_eval(text[start : end + 1])
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        return None
+        return
+    yield from _strings(value)
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -176,12 +176,18 @@ def _string(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _cut_off(text: str) -> Iterator[str]:
-    """Give the whole strings of an array of strings that was never closed, or holds a fault."""
-    if not re.match(r'\[\s*"', text):
+def _scan_array(text: str, start: int) -> Iterator[str]:
+    """Give the whole strings of an array of strings that is Python's, was never closed, or lacks a comma."""
+    if text[start] != "[":
         return
-    for match in _JSON_STRING.finditer(text):
-        try:
-            yield json.loads(match.group(), strict=False)
-        except ValueError:
-            continue
+    at = start + 1
+    while match := _ELEMENT.match(text, at):
+        yield match["single"].replace("\\'", "'") if match["single"] is not None else _unescape(match["double"])
+        at = match.end()
+
+
+def _unescape(inner: str) -> str:
+    try:
+        return str(json.loads(f'"{inner}"', strict=False))
+    except ValueError:
+        return inner.replace('\\"', '"')

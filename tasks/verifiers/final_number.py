@@ -23,7 +23,13 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 _SENTENCE_END = re.compile(r"\n|[.!?](?:\s|$)")
-_SPOKEN = re.compile(r"\banswer(?:\s+(?:is|was|equals|would\s+be|=)|\s*[:=])[\s:*_]*|^[\s*_>]*A(?:nswer)?[*_]*\s*:[\s*_]*", re.IGNORECASE | re.MULTILINE)
+_SPOKEN = re.compile(
+    r"\banswer(?:\s{1,9}(?:is|was|equals|would\s{1,9}be|=)|\s{0,9}[:=])[\s:*_]{0,20}|^[ \t*_>]{0,20}A(?:nswer)?[*_]*[ \t]*:[ \t*_]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+_MARKS = (("after ####", re.compile(r"####")), ("in a box", re.compile(r"\\boxed[ ]?\{")), ("after 'answer'", _SPOKEN))
+_MOST_MARKS = 3
+_LONGEST_PIECE = 500
 _CALCULATION = re.compile(r"<<[^<>\n]*>>")
 _LATEX = (
     (re.compile(r"(-)?\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r" \1\2/\3 "),
@@ -75,16 +81,17 @@ def _simplify(text: str) -> str:
 
 def _marked(text: str) -> Iterator[tuple[str, str]]:
     """Give the pieces of text that are marked as the result, the most reliable kind first, later ones before earlier ones."""
-    for match in reversed(list(re.finditer(r"####[ \t]*([^\n]*)", text))):
-        yield "after ####", match.group(1)
-    for match in reversed(list(re.finditer(r"\\boxed\s*\{", text))):
-        yield "in a box", text[match.end() :].partition("}")[0]
-    for match in reversed(list(_SPOKEN.finditer(text))):
-        yield "after 'answer'", text[match.end() :]
+    for where, mark in _MARKS:
+        for match in list(mark.finditer(text))[: -_MOST_MARKS - 1 : -1]:
+            yield where, text[match.end() : match.end() + _LONGEST_PIECE]
 
 
 def _first_number(piece: str, where: str) -> Found | None:
     """Read the first number of a marked piece's first sentence with a number in it, or what its calculation comes to."""
+    if where == "after ####":
+        piece = piece.partition("\n")[0]
+    elif where == "in a box":
+        piece = piece.partition("}")[0]
     first = next(_numbers(piece, where), None)
     if first is None:
         return None
