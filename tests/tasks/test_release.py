@@ -149,6 +149,7 @@ def test_publish_release_refuses_answers_that_vanish_after_pairing(tmp_path: Pat
         publish_release(some_inputs(tmp_path, sft=[a_conversation(n) for n in range(9)], pairs=[a_pair(n) for n in range(9)]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1_500, 6_000, 12_000], ids=["data", "documents", "report"])
 def test_publish_release_on_a_full_disk_leaves_nothing(tmp_path: Path, limit: int) -> None:
     inputs = some_inputs(tmp_path)
@@ -173,6 +174,7 @@ def test_publish_release_on_a_full_disk_leaves_nothing(tmp_path: Path, limit: in
 KILLED_BEFORE = ["tasks.release.write_table", "tasks.release.write_text", "tasks.release.describe_files", "os.rename", "os.replace"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", KILLED_BEFORE)
 def test_publish_release_killed_shows_nothing_and_a_retry_succeeds(tmp_path: Path, moment: str) -> None:
     """The child kills itself with SIGKILL at the third call of a function that publishing goes through (renames: the first of the release itself)."""
