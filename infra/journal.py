@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from infra.storage import storage_error, sync_folder
+from infra.storage import make_folder, storage_error, sync_folder
 from schemas.engine import Answer, answer_from_json, answer_to_json
 from schemas.errors import RunBusyError, StorageError
 from schemas.identity import canonical_json
@@ -72,7 +72,7 @@ class Journal:
     def open(cls, path: Path) -> Self:
         """Open or create a journal; whatever is torn or corrupt at its end is cut off."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             sync_folder(path.parent)
         except OSError as error:

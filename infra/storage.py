@@ -55,7 +55,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Offer a temporary file that takes the place of `path`, whole and durable, when the block ends well, and vanishes when it doesn't."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_serial)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with open(temporary, "xb") as file:
             yield file
             file.flush()
@@ -67,6 +67,14 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, so that they survive a power loss."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync_folder(made.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -179,8 +187,8 @@ class RunFolder:
         return sorted((self.root / stage / "dropped").glob("part-*.parquet"), key=_part_number)
 
     def journal(self, stage: str, shard: int) -> Path:
-        """Name a shard's journal."""
-        return self.journals / f"{stage}-{shard:05d}.journal"
+        """Name a shard's journal; all journals of a run lie in one folder, also those of a step (a stage name with slashes)."""
+        return self.journals / f"{stage.replace('/', '.')}-{shard:05d}.journal"
 
 
 @contextmanager

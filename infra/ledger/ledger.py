@@ -58,7 +58,7 @@ class Ledger:
 
         def work(session: Session) -> None:
             run = _run(session, run_id)
-            run.status, run.error = status, error
+            run.status, run.error = status, error and _storable(error)
             run.finished_at = None if status == "running" else _now()
 
         self._database.write(work)
@@ -183,6 +183,11 @@ class Ledger:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _storable(text: str) -> str:
+    """Escape what PostgreSQL or UTF-8 can't hold: an error may quote a garbled answer."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
 
 
 def _run_id(fingerprint: str, attempt: int) -> str:

@@ -186,6 +186,7 @@ def test_run_folder_names_and_lists_its_files(tmp_path: Path) -> None:
     assert folder.part("prompts", 2) == tmp_path / "runs/r/prompts/part-00002.parquet"
     assert folder.dropped("prompts", 2) == tmp_path / "runs/r/prompts/dropped/part-00002.parquet"
     assert folder.journal("prompts", 2) == tmp_path / "journal/r/prompts-00002.journal"
+    assert folder.journal("prompts/math/topics", 2) == tmp_path / "journal/r/prompts.math.topics-00002.journal"
     assert folder.parts("prompts") == [folder.part("prompts", shard) for shard in (2, 99_999, 100_000)]
     assert folder.dropped_parts("prompts") == [folder.dropped("prompts", shard) for shard in (2, 99_999, 100_000)]
     assert folder.parts("screen") == []

@@ -71,6 +71,12 @@ def test_run_exact_id_wins_over_longer_ids(ledger: Ledger) -> None:
     assert ledger.run(run.run_id) == run
 
 
+def test_set_status_stores_an_error_that_quotes_garbage(ledger: Ledger) -> None:
+    run = begin(ledger)
+    ledger.set_status(run.run_id, "failed", error="answered \0\ud800")
+    assert ledger.run(run.run_id).error == r"answered \0\ud800"
+
+
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
