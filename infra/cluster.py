@@ -105,7 +105,7 @@ def _start(settings: Settings) -> "Iterator[Client]":
     import dask
     from distributed import Client
 
-    with dask.config.set(_config()):
+    with dask.config.set(_config()), _main_left_alone():
         cluster = _local_cluster(settings)
         try:
             with Client(cluster, set_as_default=False) as client:
@@ -141,6 +141,30 @@ def _config() -> dict[str, Any]:
         "distributed.worker.http.routes": [],
         "distributed.diagnostics.nvml": False,
     }
+
+
+@contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """Keep workers from running this program's main module again.
+
+    multiprocessing's spawn does so in every child, for functions that were defined there. Workers are handed none, so a script needs no
+    main guard, a program from standard input works too, and no worker imports all of Prefect because its owner is `prefect worker`.
+    """
+    from multiprocessing import spawn
+
+    prepare = spawn.get_preparation_data
+
+    def prepare_without_main(name: str) -> dict[str, Any]:
+        data = prepare(name)
+        if name.startswith("Dask Worker process"):
+            data = {key: value for key, value in data.items() if not key.startswith("init_main")}
+        return data
+
+    spawn.get_preparation_data = prepare_without_main
+    try:
+        yield
+    finally:
+        spawn.get_preparation_data = prepare
 
 
 @contextmanager

@@ -115,15 +115,15 @@ def make_plan(inputs: Sequence[Path], scratch: Path, options: DedupOptions, *, k
     partitions = tuple(tuple(inputs[shard].absolute() for shard in group) for group in groups)
     bounds = tuple(accumulate((sum(rows[shard] for shard in group) for group in groups), initial=0))
     keys = sum(rows) * _KEY_BYTES * (bands_of(options.near).bands if options.near else 1)
-    return Plan(kind, options, scratch, partitions, bounds, buckets=max(workers, -(-keys // _BUCKET_BYTES)))
+    return Plan(kind, options, scratch, partitions, bounds, buckets=max(workers, -(-keys // _BUCKET_BYTES)) if inputs else 0)
 
 
 def _group(costs: Sequence[float], most: float) -> list[list[int]]:
     """Group neighbours so that no group but one of a single member costs more than `most`."""
     groups: list[list[int]] = []
-    filled = most
+    filled = 0.0
     for number, cost in enumerate(costs):
-        if filled + cost > most:
+        if not groups or filled + cost > most:
             groups.append([])
             filled = 0.0
         groups[-1].append(number)
@@ -153,7 +153,7 @@ def _search(client: "Client", plan: Plan, copies: Path) -> None:
 
     parts = range(len(plan.partitions))
     run_tasks(client, partial(steps.sketch_partition, plan), parts)
-    run_tasks(client, partial(steps.join_range, plan), range(plan.buckets if parts else 0))
+    run_tasks(client, partial(steps.join_range, plan), range(plan.buckets))
     if plan.options.near:
         run_tasks(client, partial(steps.check_partition, plan), parts)
     run_tasks(client, partial(steps.cluster, plan), [0])

@@ -6,6 +6,7 @@ Two texts of Jaccard similarity j share a band of r rows with probability j^r, a
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,7 @@ class Bands:
         return 1 - (1 - similarity**self.rows) ** self.bands
 
 
+@cache
 def plan_bands(threshold: float, permutations: int) -> Bands:
     """Choose bands and rows that weigh false candidates below the threshold against misses above it."""
     shapes = [(permutations // rows, rows) for rows in range(1, permutations + 1)]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from infra.storage import read_table, write_table
 from tasks.dedup import graph
-from tasks.dedup.arrays import KEY, PAIR, Records, Rows, gather_rows, join_fields, load, read_range, save
+from tasks.dedup.arrays import KEY, PAIR, ROW, Records, Rows, gather_rows, join_fields, load, read_range, save
 from tasks.dedup.compare import similarities
 from tasks.dedup.plan import Plan, bands_of, least_agreement
 from tasks.dedup.shards import format_ids, read_batches
@@ -41,8 +41,8 @@ def sketch_partition(plan: Plan, part: int) -> None:
     done = plan.scratch_file("rows", part)
     if done.exists():
         return
-    facts: list[Records] = []
-    made: list[Sketches] = []
+    facts: list[Records] = [np.empty(0, ROW)]
+    made: list[Sketches] = [sketch(pa.array([], pa.string()), shingle=plan.near.shingle, permutations=plan.signature)]
     sets: list[ShingleSets] = []
     for shard in plan.partitions[part]:
         for batch in read_batches(shard, plan.kind):
@@ -50,7 +50,7 @@ def sketch_partition(plan: Plan, part: int) -> None:
             made.append(sketch(batch.texts, shingle=plan.near.shingle, permutations=plan.signature))
             if plan.options.near and plan.near.verify:
                 sets.append(shingle_sets(batch.texts, made[-1].counts, shingle=plan.near.shingle))
-    if sets:
+    if plan.options.near and plan.near.verify:
         _save_sets(plan, part, sets)
     rows = np.concatenate(facts)
     _save_keys(plan, part, rows, made)
@@ -60,9 +60,9 @@ def sketch_partition(plan: Plan, part: int) -> None:
 def join_range(plan: Plan, bucket: int) -> None:
     """Pair the rows that share a key in one range of hashes; copies of the whole text are edges at once, those of a band candidates."""
     low, high = (_HASHES * edge // plan.buckets for edge in (bucket, bucket + 1))
-    for name, pair in (("digests", _pair_exact), ("bands", _pair_near)):
+    for name, pair, wanted in (("digests", _pair_exact, plan.options.exact), ("bands", _pair_near, plan.options.near)):
         done = plan.scratch_file(f"{name}-pairs", bucket)
-        if done.exists() or not plan.scratch_file(name, 0).exists():
+        if done.exists() or not wanted:
             continue
         ranges = [read_range(plan.scratch_file(name, part), "key", low, high) for part in range(len(plan.partitions))]
         keys = _with_company(np.concatenate(ranges))
@@ -115,13 +115,13 @@ def describe_partition(plan: Plan, part: int) -> None:
 def gather_copies(plan: Plan, copies: Path) -> None:
     """Write all copies in the order of their ids."""
     tables = [read_table(_described(plan, part)) for part in range(len(plan.partitions))]
-    write_table(copies, pa.concat_tables(tables).sort_by("record_id"))
+    write_table(copies, pa.concat_tables([COPIES.empty_table(), *tables]).sort_by("record_id"))
 
 
 def _save_sets(plan: Plan, part: int, sets: list[ShingleSets]) -> None:
-    sizes = np.concatenate([np.diff(one.starts) for one in sets])
+    sizes = np.concatenate([np.empty(0, np.int64), *(np.diff(one.starts) for one in sets)])
     save(plan.scratch_file("set-starts", part), np.concatenate([[0], np.cumsum(sizes)]))
-    save(plan.scratch_file("set-values", part), np.concatenate([one.values for one in sets]))
+    save(plan.scratch_file("set-values", part), np.concatenate([np.empty(0, np.uint32), *(one.values for one in sets)]))
 
 
 def _save_keys(plan: Plan, part: int, rows: Records, made: list[Sketches]) -> None:

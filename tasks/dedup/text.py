@@ -83,7 +83,7 @@ _CATEGORIES = (
     "Cn",
 )
 _KIND_OF = {"Z": SPACE, "Cc": SPACE, "Cf": IGNORED, "P": PUNCTUATION, "L": WORD, "N": WORD, "M": WORD, "S": SYMBOL, "C": SYMBOL}
-_HANGUL_JAMO = slice(0x1160, 0x1200)
+_HANGUL_JAMO = slice(0x1100, 0x1200)
 _SURROGATES = slice(0xD800, 0xE000)
 
 Table = NDArray[np.uint32]
@@ -101,9 +101,8 @@ def raw_table() -> Table:
     single = np.asarray(pc.equal(pc.utf8_length(normal), 1))
     target = np.arange(LIMIT, dtype=np.uint32)
     target[single] = _points(normal.filter(pa.array(single)))
-    complex_ = ~single | np.isin(_categories(), [_CATEGORIES.index(mark) for mark in ("Mn", "Mc", "Me")])
-    complex_[_HANGUL_JAMO] = True
-    return _entries(np.where(complex_, COMPLEX, _kinds()[np.minimum(target, LIMIT - 1)]), target)
+    known = np.minimum(target, LIMIT - 1)
+    return _entries(np.where(single & ~_joining()[known], _kinds()[known], COMPLEX), target)
 
 
 @cache
@@ -137,6 +136,13 @@ def _categories() -> NDArray[np.uint8]:
     """Each code point's place in _CATEGORIES."""
     numbers = {name: number for number, name in enumerate(_CATEGORIES)}
     return np.fromiter(map(numbers.__getitem__, map(unicodedata.category, map(chr, range(LIMIT)))), np.uint8, LIMIT)
+
+
+def _joining() -> NDArray[np.bool_]:
+    """Which code points may melt into the one before: marks, and the letters that Hangul syllables are made of."""
+    joining = np.isin(_categories(), [_CATEGORIES.index(mark) for mark in ("Mn", "Mc", "Me")])
+    joining[_HANGUL_JAMO] = True
+    return joining
 
 
 @cache
