@@ -92,6 +92,8 @@ def _check(options: RehearsalOptions) -> None:
     fault = explain_fault(options)
     if fault:
         raise SettingsError(fault)
+    if options.call_log is not None and not options.call_log.absolute().parent.is_dir():
+        raise SettingsError(f"no folder for the call log {options.call_log}: make it first")
     try:
         read_replays(options.replay)
     except ReplayFileError as error:
@@ -189,7 +191,7 @@ def _launch(environment: TritonEnvironment, options: RehearsalOptions, log: Path
 
 
 def _start(environment: TritonEnvironment, options: RehearsalOptions, log: Path | None) -> _Launch:
-    folder = Path(tempfile.mkdtemp(prefix="gristmill-triton-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"gristmill-triton-{os.getpid()}-"))
     prefix = f"gristmill_{os.getpid()}_{next(_numbers)}_"
     ports = _find_free_ports()
     plan.lay_out(folder, environment)

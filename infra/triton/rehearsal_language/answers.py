@@ -112,6 +112,11 @@ def write_answer(question: str, draw: Draw) -> str:
     return _paragraphs(sentences) if quality == 3 else " ".join(sentences)
 
 
+def write_sentence(question: str, draw: Draw) -> str:
+    """Write one sentence to the point."""
+    return _fill(draw.pick(_BODIES), question, draw)
+
+
 def ramble(question: str, draw: Draw, *, tokens: int) -> str:
     """Go on about a question for at least so many tokens; every sentence has over five."""
     return " ".join(_fill(draw.pick(_BODIES), question, draw) for _ in range(tokens // 5 + 1))

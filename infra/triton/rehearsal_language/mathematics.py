@@ -7,7 +7,8 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from infra.triton.rehearsal_language.draw import Draw
-from infra.triton.rehearsal_language.problems import Solution, solve_problem
+from infra.triton.rehearsal_language.pattern import Solution
+from infra.triton.rehearsal_language.problems import solve_problem
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _EXPRESSION = re.compile(r"(?:what is|calculate|compute|evaluate|work out|how much is)\s+([-+*/×÷x().\d\s^]*\d[-+*/×÷x().\d\s^]*)", re.IGNORECASE)

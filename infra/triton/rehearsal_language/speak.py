@@ -9,6 +9,7 @@ from infra.triton.rehearsal_language.draw import Draw
 from infra.triton.rehearsal_language.listing import write_list
 from infra.triton.rehearsal_language.mathematics import looks_mathematical, write_solution
 from infra.triton.rehearsal_language.problems import pose_problems
+from infra.triton.rehearsal_language.structured import write_structured
 from infra.triton.rehearsal_language.tokens import count_tokens, cut_tokens
 
 TURN_END = "<extra_id_1>"
@@ -24,6 +25,8 @@ class Asked:
     temperature: float = 1.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    json_schema: str | None = None
+    """Guided decoding: the answer must fit."""
 
     @property
     def effective_seed(self) -> int:
@@ -59,9 +62,11 @@ class Temper:
 
 
 def speak(asked: Asked, temper: Temper) -> Said:
-    """Answer a prompt."""
+    """Answer a prompt. Raises ValueError for a JSON schema that it can't follow."""
     draw = Draw(temper.seed, asked.prompt, asked.effective_seed, asked.temperature)
     wanted = recognise(read_turns(asked.prompt))
+    if asked.json_schema is not None:
+        return finish(write_structured(asked.json_schema, wanted.about, draw), asked)
     if draw.chance(temper.refusal_rate):
         return finish(answers.refuse(draw), asked)
     if draw.chance(temper.truncation_rate):

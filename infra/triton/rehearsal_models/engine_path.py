@@ -1,7 +1,7 @@
 """TensorRT-LLM's engine path: what `ensemble` and its decoupled twin `tensorrt_llm_bls` say on the wire.
 
 As upstream: the output repeats the prompt unless told not to, and the token count then includes it; a stop string that ended the answer stays in the text;
-there is no finish reason. Inputs that steer a neural network (penalties, beams, LoRA, guidance …) are accepted and have no effect.
+there is no finish reason. Inputs that steer a neural network (penalties, beams, LoRA …) are accepted and have no effect.
 """
 
 from collections.abc import Iterable
@@ -38,6 +38,7 @@ _ZEROS: Tensors = {
     **{name: np.zeros((1, 1), np.int64) for name in _INT64},
 }
 _MOST_SEQUENCES = 64
+_ANY_JSON = '{"type": "object", "properties": {"answer": {"type": "string"}}}'
 _CHUNK_WORDS = 8
 
 
@@ -83,7 +84,17 @@ def _call(inputs: Tensors) -> Call:
 def _asked(call: Call) -> Asked:
     greedy = value_of(call.inputs, "top_k", 0) == 1
     temperature = 0.0 if greedy else value_of(call.inputs, "temperature", 1.0)
-    return Asked(call.content, value_of(call.inputs, "max_tokens", 16), temperature, call.seed, texts_of(call.inputs, "stop_words"))
+    most, stops = value_of(call.inputs, "max_tokens", 16), texts_of(call.inputs, "stop_words")
+    return Asked(call.content, most, temperature, call.seed, stops, _schema(call.inputs))
+
+
+def _schema(inputs: Tensors) -> str | None:
+    if "guided_decoding_guide_type" not in inputs:
+        return None
+    kind = text_of(inputs, "guided_decoding_guide_type")
+    if kind not in ("json", "json_schema"):
+        raise ValueError(f"guided_decoding_guide_type {kind!r} is not served here: json or json_schema")
+    return text_of(inputs, "guided_decoding_guide") if kind == "json_schema" else _ANY_JSON
 
 
 def _response(said: Said, call: Call, *, first: bool = True) -> Tensors:

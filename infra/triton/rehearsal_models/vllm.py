@@ -14,7 +14,7 @@ _DEFAULT_MAX_TOKENS = 16
 
 
 class Vllm(Generator):
-    """One text in, `n` texts out in one response."""
+    """One text in, one text out."""
 
     def read(self, inputs: Tensors) -> Call:
         """Read a request."""
@@ -29,8 +29,8 @@ class Vllm(Generator):
         sampling = call.inputs["sampling"]
         stop = sampling.get("stop") or ()
         stops = (stop,) if isinstance(stop, str) else tuple(stop)
-        said = self.say(Asked(call.content, sampling.get("max_tokens", _DEFAULT_MAX_TOKENS), float(sampling.get("temperature", 1.0)), call.seed, stops))
-        yield _response(said, call)
+        most, temperature = sampling.get("max_tokens", _DEFAULT_MAX_TOKENS), float(sampling.get("temperature", 1.0))
+        yield _response(self.say(Asked(call.content, most, temperature, call.seed, stops, _schema(sampling))), call)
 
 
 def _sampling(inputs: Tensors) -> dict[str, Any]:
@@ -40,6 +40,11 @@ def _sampling(inputs: Tensors) -> dict[str, Any]:
     if not isinstance(sampling, dict):
         raise ValueError("sampling_parameters is not a JSON object")
     return sampling
+
+
+def _schema(sampling: dict[str, Any]) -> str | None:
+    schema = (sampling.get("structured_outputs") or {}).get("json")
+    return schema if schema is None or isinstance(schema, str) else json.dumps(schema)
 
 
 def _response(said: Said, call: Call) -> Tensors:

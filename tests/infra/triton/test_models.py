@@ -75,7 +75,7 @@ def test_ensemble_answers_by_seed_unless_greedy(ask: Ask) -> None:
 
 def test_ensemble_accepts_every_optional_number_and_flag_of_its_contract(ask: Ask) -> None:
     numbers = {"top_k": 5, "top_p": 0.9, "repetition_penalty": 1.1, "length_penalty": 1.0, "min_tokens": 1, "beam_width": 1, "end_id": 2, "pad_id": 2}
-    words = {"bad_words": ["never"], "decoder_text_input": "", "guided_decoding_guide_type": "json", "embedding_bias_words": ["ice"]}
+    words = {"bad_words": ["never"], "decoder_text_input": "", "embedding_bias_words": ["ice"]}
     answer = ask("ensemble", text_input=SUM, max_tokens=50, return_log_probs=True, return_perf_metrics=True, **numbers, **words)
     assert "The answer is 42." in answer["text_output"]
     assert answer["cum_log_probs"] == 0.0
@@ -217,3 +217,14 @@ def test_faults_and_a_full_queue_are_errors_that_asking_again_may_cure(triton_py
     assert len(errors) < len(answers)
     assert {error.status() for error in errors} == {"StatusCode.UNAVAILABLE", "StatusCode.INTERNAL"}
     assert [error for error in errors if "Exceeds maximum queue size" in error.message()]
+
+
+def test_ensemble_and_vllm_answer_within_a_json_schema(triton: ServedTriton, ask: Ask) -> None:
+    schema = {"type": "object", "properties": {"verdict": {"enum": ["A", "B"]}, "score": {"type": "integer", "minimum": 1, "maximum": 5}}}
+    guided = {"guided_decoding_guide_type": "json_schema", "guided_decoding_guide": json.dumps(schema)}
+    texts = [ask("ensemble", text_input=ESSAY, max_tokens=100, exclude_input_in_output=True, **guided)["text_output"]]
+    sampling = json.dumps({"max_tokens": 100, "structured_outputs": {"json": schema}})
+    texts += [one["text_output"] for one in stream(triton, "vllm_model", rank=1, text_input=ESSAY, exclude_input_in_output=True, sampling_parameters=sampling)]
+    for verdict in map(json.loads, texts):
+        assert verdict["verdict"] in {"A", "B"}
+        assert 1 <= verdict["score"] <= 5

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,11 +21,13 @@ pytestmark = pytest.mark.triton
 
 QUICK = RehearsalOptions(latency_s=0)
 _OWNER = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from infra.triton.server import serve_triton
 with serve_triton(python=Path(sys.argv[1])) as served:
-    print(served.pid, flush=True)
+    # A forked child holds all of its parent's pipes open.
+    child = os.fork() or time.sleep(600)
+    print(served.pid, child, flush=True)
     time.sleep(600)
 """
 
@@ -33,8 +36,9 @@ def traces(owner: int) -> list[str]:
     """What is left of the servers of an owner: shared memory, working folders, processes."""
     prefix = f"gristmill_{owner}_"
     regions = [path.name for path in Path("/dev/shm").glob(f"{prefix}*")]
+    folders = [path.name for path in Path(tempfile.gettempdir()).glob(f"gristmill-triton-{owner}-*")]
     commands = [command for command in map(command_line, Path("/proc").glob("[0-9]*")) if prefix in command]
-    return regions + commands
+    return regions + folders + commands
 
 
 def command_line(process: Path) -> str:
@@ -61,9 +65,11 @@ def an_owner(python: Path) -> Iterator[tuple[int, int]]:
     assert owner.stdout is not None
     with owner, owner.stdout:
         try:
-            yield owner.pid, int(owner.stdout.readline())
+            triton, child = map(int, owner.stdout.readline().split())
+            yield owner.pid, triton
         finally:
             owner.kill()
+            os.kill(child, signal.SIGKILL)
 
 
 def say(served: ServedTriton, text: str) -> str:
@@ -115,7 +121,7 @@ def test_killing_the_owner_stops_the_server_and_clears_up(triton_python: Path) -
 def test_killing_tritonserver_ends_its_stubs_and_frees_their_memory(triton_python: Path) -> None:
     with an_owner(triton_python) as (owner, triton):
         os.kill(triton, signal.SIGKILL)
-        assert wait_until(lambda: not traces(owner))
+        assert wait_until(lambda: not [trace for trace in traces(owner) if not trace.startswith("gristmill-triton-")])
 
 
 @pytest.mark.slow
@@ -151,9 +157,10 @@ def test_a_model_that_does_not_load_is_named_in_the_error(triton_python: Path, t
         (RehearsalOptions(wrong_rate=1.5), "wrong_rate is a share between 0 and 1, not 1.5"),
         (RehearsalOptions(slots=0), "slots must be at least 1, not 0"),
         (RehearsalOptions(latency_s=-1), "latency_s must be at least 0, not -1"),
+        (RehearsalOptions(call_log=Path("nowhere/calls.jsonl")), "no folder for the call log nowhere/calls.jsonl"),
         (RehearsalOptions(replay=(Path("nowhere.jsonl"),)), "can't read the replay file nowhere.jsonl"),
     ],
-    ids=["share", "slots", "latency", "replay"],
+    ids=["share", "slots", "latency", "call log", "replay"],
 )
 def test_wrong_options_are_refused_before_anything_starts(triton_python: Path, options: RehearsalOptions, message: str) -> None:
     with pytest.raises(SettingsError, match=message), serve_triton(options, python=triton_python):

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from infra.triton.rehearsal_language.draw import Draw
 from infra.triton.rehearsal_language.mathematics import looks_mathematical, solve, write_solution
-from infra.triton.rehearsal_language.problems import PATTERNS, Pattern, pose_problems, solve_problem
+from infra.triton.rehearsal_language.pattern import Pattern
+from infra.triton.rehearsal_language.problems import PATTERNS, pose_problems, solve_problem
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=[pattern.about.split()[0] + str(number) for number, pattern in enumerate(PATTERNS)])
