@@ -6,6 +6,7 @@ A row that can't be read stops everything with its number and the reason: a seed
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ def read_rows(path: Path) -> Iterator[Row]:
             yield from _read_csv(path)
         else:
             yield from _read_jsonl(path)
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise RecipeError(f"can't read {path}: {error}") from error
 
 

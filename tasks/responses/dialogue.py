@@ -139,7 +139,7 @@ def ask_for_user_turn(messages: Messages, persona: str) -> str:
     """Ask a model to speak as the user."""
     shown = between_marks(show_turns(tuple(one for one in messages if one.role != "system")))
     return (
-        "Below, between <<< and >>>, is a conversation between a user and an assistant. "
+        "Below, between marks, is a conversation of a user with an assistant. "
         f"Write the user's next message. {persona} Follow up on what was said; no thanks, no praise, no greeting. "
         f"Answer with the message alone, without a name before it.\n{shown}"
     )
