@@ -59,17 +59,16 @@ def write_notice(inputs: ReleaseInputs, usage: Usage, obligations: Obligations) 
 
 
 def loading_snippet(inputs: ReleaseInputs, rows: Mapping[str, int]) -> str:
-    """Show how to read the release, run from its folder."""
+    """Show how to read the release."""
     first = next((name for name in rows if rows[name]), "sft/train")
-    data_set = first.partition("/")[0]
     return (
-        "# in the release's folder\n"
+        f'release = "releases/{inputs.name}/{inputs.version}"  # wherever this folder is\n\n'
         "import datasets\n"
-        f'rows = datasets.load_dataset(".", "{data_set}")\n\n'
+        f'rows = datasets.load_dataset(release, "{first.partition("/")[0]}")\n\n'
         "import polars\n"
-        f'rows = polars.read_parquet("{first}/*.parquet")\n\n'
+        f'rows = polars.read_parquet(f"{{release}}/{first}/*.parquet")\n\n'
         "import duckdb\n"
-        f'rows = duckdb.read_parquet("{first}/*.parquet")'
+        f'rows = duckdb.read_parquet(f"{{release}}/{first}/*.parquet")'
     )
 
 

@@ -122,8 +122,10 @@ def _build(building: _Building) -> None:
     accounts = draw_accounts(building.inputs.stages)
     _refuse_lost_answers(building, accounts)
     obligations = compute_obligations(building.usage.licences())
-    _write_documents(building, obligations, accounts)
     created = datetime.now(UTC).isoformat(timespec="seconds")
+    rehearsal = building.inputs.rehearsal or building.usage.rehearsal
+    building.inputs = replace(building.inputs, rehearsal=rehearsal, finished_at=created)
+    _write_documents(building, obligations, accounts)
     write_text(building.folder / MANIFEST, pretty_json(_manifest(building, obligations, accounts, created)))
 
 
@@ -206,7 +208,7 @@ def _refuse_lost_answers(building: _Building, accounts: tuple[Account, ...]) -> 
 
 
 def _write_documents(building: _Building, obligations: Obligations, accounts: tuple[Account, ...]) -> None:
-    inputs, folder = replace(building.inputs, rehearsal=building.inputs.rehearsal or building.usage.rehearsal), building.folder
+    inputs, folder = building.inputs, building.folder
     for data_set, found in inputs.expectations.items():
         write_text(folder / "expectations" / f"{data_set}.json", pretty_json(found))
     write_text(folder / "recipe.yaml", inputs.recipe_text)
@@ -222,7 +224,7 @@ def _manifest(building: _Building, obligations: Obligations, accounts: tuple[Acc
         "name": inputs.name,
         "version": inputs.version,
         "title": inputs.recipe.title,
-        "rehearsal": inputs.rehearsal or building.usage.rehearsal,
+        "rehearsal": inputs.rehearsal,
         "run_id": inputs.run_id,
         "fingerprint": inputs.fingerprint,
         "started_at": inputs.started_at,
