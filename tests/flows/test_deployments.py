@@ -18,6 +18,8 @@ import httpx
 import pytest
 import yaml
 
+from tasks.catalogue import load_recipe
+
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "NO_COLOR": "1"}
@@ -63,8 +65,10 @@ def test_deployment_calls_the_flow_with_parameters_that_it_has(deployment: dict[
 
 
 @each_deployment
-def test_deployment_names_a_recipe_that_is_there(deployment: dict[str, Any]) -> None:
-    assert (ROOT / deployment["parameters"]["recipe"]).is_file()
+def test_deployment_names_a_recipe_that_holds(deployment: dict[str, Any]) -> None:
+    loaded = load_recipe(ROOT / deployment["parameters"]["recipe"])
+
+    assert loaded.recipe.name == name_of(deployment)
 
 
 @each_deployment
