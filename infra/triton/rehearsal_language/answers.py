@@ -1,16 +1,16 @@
 """Answers in prose: about the question's subject, several sentences long, better or worse from sample to sample."""
 
-from infra.triton.rehearsal_language.draw import Draw
+from infra.triton.rehearsal_language.draw import Draw, hash_parts
 from infra.triton.rehearsal_language.topics import subject_of
-from infra.triton.rehearsal_language.vocabulary import DOMAINS, Domain, content_words, find_domain
+from infra.triton.rehearsal_language.vocabulary import DOMAINS, content_words, find_domain
 
 _OPENINGS: tuple[str, ...] = (
-    "{T} is best understood through its {n}.",
-    "In short, {t} works because {n} and {m} depend on each other.",
+    "The best way to understand {t} is through its {n}.",
+    "In short, the key to {t} is that {n} and {m} depend on each other.",
     "The question about {t} has a practical side and a theoretical one.",
     "When {p} speak of {t}, they usually mean the way in which {n} shape {m}.",
     "There is no single answer, but three points about {t} are well established.",
-    "{T} deserves a careful answer, since {w} matters here as much as {n}.",
+    "The subject of {t} asks for care, because {w} must be kept in mind here as much as {n}.",
     "Most of what is known about {t} comes from {p} who observed {n} for years.",
     "To answer this, start with what {t} has in common with {m}.",
 )
@@ -22,7 +22,7 @@ _BODIES: tuple[str, ...] = (
     "In practice, {p} begin with simple {n} and only later turn to {m}.",
     "Evidence from several regions suggests that {n} respond slowly, whereas {m} change within weeks.",
     "The costs are moderate as long as {n} are maintained regularly.",
-    "However, {t} also has drawbacks: {n} wear out, and {m} are hard to replace.",
+    "However, there are drawbacks to {t}: {n} wear out, and {m} are hard to replace.",
     "A useful comparison is a workshop in which {n} are the tools and {m} the material.",
     "Experienced {p} therefore keep records, because memory alone is unreliable.",
     "If {n} fail, the consequences for {t} appear gradually and are easy to misread.",
@@ -30,18 +30,18 @@ _BODIES: tuple[str, ...] = (
     "Careful measurement helps here, since small errors in {n} grow quickly.",
     "It follows that good preparation saves more time than speed does.",
     "Some {p} disagree and point to {m} as the decisive factor.",
-    "Historically, {t} was shaped by whoever controlled {n}.",
+    "The history of {t} was shaped by whoever controlled {n}.",
     "Next, check whether {m} are available in sufficient quality before relying on {w}.",
-    "Finally, {t} rewards patience: results that look impressive at once seldom last.",
+    "Finally, patience pays in {t}: results that look impressive at once seldom last.",
     "One common mistake is to treat {n} and {m} as if they were the same.",
     "Consequently, newcomers should test one change at a time and note its effect on {w}.",
     "Where {n} are scarce, {p} have found substitutes, for instance shared {m}.",
-    "On a larger scale, policy decides whether {t} remains affordable.",
+    "On a larger scale, policy decides whether {t} will remain affordable.",
 )
 _CLOSINGS: tuple[str, ...] = (
-    "Taken together, these points show why {t} depends on both {n} and {m}.",
+    "Taken together, these points show the part of both {n} and {m} in {t}.",
     "In summary, begin with {n}, watch {m}, and adjust as you learn.",
-    "So the short answer is: {t} matters because {w} does.",
+    "So the short answer on {t} is to look at {n} first.",
     "Further reading on {n} will deepen this picture of {t}.",
 )
 _VAGUE: tuple[str, ...] = (
@@ -141,11 +141,12 @@ def speak_foreign(draw: Draw) -> str:
 
 
 def _fill(form: str, question: str, draw: Draw) -> str:
-    domain: Domain = find_domain(question) or draw.pick(DOMAINS)
     subject = subject_of(question)
+    # One domain for all answers to a question, even to one that names none of ours.
+    domain = find_domain(question) or DOMAINS[hash_parts(subject) % len(DOMAINS)]
     noun, other = draw.several(domain.nouns, 2)
     words = content_words(subject) or [noun]
-    text = form.format(t=subject, T=subject[0].upper() + subject[1:], n=noun, m=other, p=draw.pick(domain.people), w=draw.pick(words))
+    text = form.format(t=subject, n=noun, m=other, p=draw.pick(domain.people), w=draw.pick(words))
     return text[0].upper() + text[1:]
 
 

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from infra.triton.rehearsal_language.draw import Draw
+from infra.triton.rehearsal_language.draw import Draw, hash_parts
 from infra.triton.rehearsal_language.vocabulary import ALL_TOPICS, ASPECTS, DOMAINS, MATHEMATICAL_TOPICS, Domain, content_words, find_domain
 
 _LEVELS = (
@@ -15,11 +15,11 @@ _LEVELS = (
     "with tables",
 )
 _FORMS: tuple[str, ...] = (
-    "What is {t}, and why does it matter to {p}?",
+    "What does {t} mean, and why should {p} care about it?",
     "How do {p} use {n} when they work on {t}?",
     "Why do {n} play such a large part in {t}?",
     "What would change in {t} if {n} were twice as expensive?",
-    "How has {t} changed over the last fifty years?",
+    "How did {t} change over the last fifty years?",
     "Which {n} are most important for {t}, and how are they connected?",
     "Explain {t} to a curious twelve-year-old.",
     "What do beginners most often get wrong about {t}?",
@@ -35,21 +35,21 @@ _FORMS: tuple[str, ...] = (
     "How would you measure progress in {t}?",
     "What advice would {p} give to a newcomer in {t}?",
     "Write a short dialogue in which two {p} disagree about {t}.",
-    "Is {t} becoming more or less important, and why?",
+    "Will {t} become more or less important, and why?",
     "How do {n} and costs limit {t}?",
     "What questions about {t} are still open?",
     "How can {t} be made safer without new {n}?",
     "What can be learned from failures in {t}?",
     "Summarise the main ideas of {t} in five sentences.",
-    "Why is {t} harder than it looks?",
+    "Why can {t} be harder than one thinks?",
     "Which skills do {p} need for {t}?",
     "How does weather influence {t}?",
     "What would a good first project in {t} look like?",
     "How do {p} explain {t} to the public?",
     "What are the hidden costs of {t}?",
-    "In what way does {t} depend on {n} from other countries?",
+    "In what way might {t} depend on {n} from other countries?",
     "What is a surprising fact about {t} and {n}?",
-    "How is {t} different in large cities?",
+    "What makes {t} different in large cities?",
     "Which beliefs about {t} are wrong, and how do {p} correct them?",
     "How should {p} prepare for a failure in {t}?",
     "What makes {n} reliable in {t}?",
@@ -107,7 +107,7 @@ def broad_topics(count: int, draw: Draw) -> list[str]:
 
 def subtopics(topic: str, count: int, draw: Draw) -> list[str]:
     """Name subtopics of a topic: aspects of it, and what its domain's nouns have to do with it."""
-    domain = _domain_of(topic, draw)
+    domain = _domain_of(topic)
     inner = [f"{noun} in {_phrase(topic)}" for noun in domain.nouns] + [aspect.format(t=_phrase(topic)) for aspect in ASPECTS]
     plain = draw.several(inner, count)
     return [_title(item) for item in plain + _with_aspects(plain, count - len(plain), draw)]
@@ -175,13 +175,13 @@ def _content_runs(text: str) -> list[str]:
 
 
 def _fill(form: str, topic: str, draw: Draw) -> str:
-    domain = _domain_of(topic, draw)
+    domain = _domain_of(topic)
     filled = form.format(t=_phrase(topic), n=draw.pick(domain.nouns), p=draw.pick(domain.people), d=domain.name, l=draw.pick(_PLACES))
     return filled[0].upper() + filled[1:]
 
 
-def _domain_of(topic: str, draw: Draw) -> Domain:
-    return find_domain(topic) or draw.pick(DOMAINS)
+def _domain_of(topic: str) -> Domain:
+    return find_domain(topic) or DOMAINS[hash_parts(topic) % len(DOMAINS)]
 
 
 def _with_aspects(plain: list[str], count: int, draw: Draw) -> list[str]:
