@@ -1,8 +1,7 @@
-"""One replica of one card: its engine, its limiter, its circuit, and those who want to know when it can take a call."""
+"""One replica of one card: its engine, its limiter (which it may share with another card's) and its circuit."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from infra.engines.circuit import Circuit
 from infra.engines.limiter import Limiter, Slot
@@ -18,8 +17,6 @@ class Endpoint:
     engine: Engine
     limiter: Limiter
     circuit: Circuit
-    listeners: list[Callable[[], None]] = field(default_factory=list)
-    """Called whenever there may be room."""
     _alarm: asyncio.TimerHandle | None = None
 
     @property
@@ -52,8 +49,7 @@ class Endpoint:
         self._tell()
 
     def _tell(self) -> None:
-        for listener in self.listeners:
-            listener()
+        self.limiter.tell()
         wait = max(self.circuit.open_s or 0.0, self.limiter.pause_s)
         if wait > 0 and self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(wait + _AFTER_S, self._wake)

@@ -3,6 +3,7 @@
 Waiting is not done here: see line.py. Everything runs on one event loop; there are no locks.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,7 +28,18 @@ class Limiter:
         self._clock = clock
         self._capacity = capacity or Capacity(clock())
         self._paused_until = float("-inf")
+        self._listeners: deque[Callable[[], None]] = deque()
         self.in_flight = 0
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have a line called whenever there may be room."""
+        self._listeners.append(listener)
+
+    def tell(self) -> None:
+        """Call the lines, each time beginning with another, so that none gets all the room."""
+        self._listeners.rotate(1)
+        for listener in tuple(self._listeners):
+            listener()
 
     @property
     def limit(self) -> int:

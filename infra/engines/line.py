@@ -35,7 +35,7 @@ class Line:
         self._patience_s = patience_s
         self._waiters: deque[_Waiter] = deque()
         for endpoint in endpoints:
-            endpoint.listeners.append(self._admit)
+            endpoint.limiter.listen(self._admit)
 
     @property
     def waiting(self) -> int:

@@ -141,6 +141,20 @@ def test_line_waits_out_what_the_server_asked_for() -> None:
     assert run_in_virtual_time(steps()) == pytest.approx(30, abs=0.1)
 
 
+def test_lines_that_share_a_limiter_take_turns() -> None:
+    async def steps() -> list[int]:
+        clock = asyncio.get_running_loop().time
+        one, order = an_endpoint(limit=1), list[int]()
+        other = Endpoint("other card", one.engine, one.limiter, Circuit(clock))
+        lines = [Line([one], PATIENCE_S), Line([other], PATIENCE_S)]
+        await asyncio.gather(*(one_call(lines[number % 2], order, number % 2) for number in range(20)))
+        return order
+
+    order = run_in_virtual_time(steps())
+    assert sorted(order) == [0] * 10 + [1] * 10
+    assert sum(order[:10]) in range(4, 7)
+
+
 async def break_circuit(line: Line, fault: EngineFault = EngineFault.UNREACHABLE) -> None:
     for _ in range(3):
         place = await line.enter()
