@@ -20,7 +20,7 @@ from schemas.contract import arrow_schema
 from schemas.errors import ContractError
 from tasks.validation import read_contracted
 
-BUCKET_BYTES = 256 << 20
+BUCKET_BYTES = 64 << 20
 """Uncompressed bytes of one bucket, as the Parquet footers count them."""
 MOST_BUCKETS = 512
 """Each is an open file while spilling."""
