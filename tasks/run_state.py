@@ -5,8 +5,8 @@
 
 import contextlib
 import logging
-import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -70,8 +70,7 @@ class Run:
     addresses: dict[str, tuple[Address, ...]]
     cast: Cast
     view: "RunView"
-    _stack: contextlib.ExitStack
-    _started: float = field(default_factory=time.monotonic)
+    _cluster: "Future[Client]"
 
     @property
     def run_id(self) -> str:
@@ -90,13 +89,10 @@ class Run:
 
     @cached_property
     def client(self) -> "Client":
-        """The Dask cluster, opened when first needed."""
-        from infra.cluster import open_cluster, preload
-
-        HUB.say("starting Dask")
-        client = self._stack.enter_context(open_cluster(self.settings))
-        # 8 s of imports that the workers do while they wait for reward models.
-        preload(client, ["great_expectations"])
+        """The Dask cluster."""
+        if not self._cluster.done():
+            HUB.say("starting Dask")
+        client = self._cluster.result()
         HUB.say("")
         return client
 
@@ -173,7 +169,22 @@ def _prepare(loaded: LoadedRecipe, settings: Settings, ledger: Ledger, record: R
     cast = check_engines(loaded, session)
     for card_id, facts in cast.facts.items():
         ledger.note(record.run_id, f"engine:{card_id}", _describe(facts))
-    return Run(record, loaded, settings, ledger, folder, session, addresses, cast, RunView(record.name), stack)
+    return Run(record, loaded, settings, ledger, folder, session, addresses, cast, RunView(record.name), stack.enter_context(_cluster_in_background(settings)))
+
+
+@contextlib.contextmanager
+def _cluster_in_background(settings: Settings) -> "Iterator[Future[Client]]":
+    """Open the Dask cluster while the first prompts are written: it takes some 3 s, and its workers' imports 8 more."""
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(1, "gristmill-dask") as thread:
+
+        def start() -> "Client":
+            from infra.cluster import open_cluster, preload
+
+            client = stack.enter_context(open_cluster(settings))
+            preload(client, ["great_expectations"])
+            return client
+
+        yield thread.submit(start)
 
 
 def open_addresses(loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None) -> dict[str, tuple[Address, ...]]:
