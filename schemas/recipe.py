@@ -47,7 +47,7 @@ class SamplingOptions(Strict):
 class Entry(BaseModel):
     """A named module with raw options; see tasks/catalogue.py."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
     @property
     def options(self) -> dict[str, Any]:
