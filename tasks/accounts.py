@@ -56,9 +56,14 @@ class Account:
         return sum(loss.rows for loss in self.losses if loss.kind == kind)
 
     @property
+    def pending(self) -> int:
+        """Rows of which nothing is known yet: 0 once every stage is done."""
+        return self.requested - self.kept - sum(loss.rows for loss in self.losses)
+
+    @property
     def closes(self) -> bool:
         """Whether requested = kept + losses."""
-        return self.requested == self.kept + sum(loss.rows for loss in self.losses)
+        return self.pending == 0
 
 
 def draw_accounts(stages: Sequence[StageReport]) -> tuple[Account, ...]:

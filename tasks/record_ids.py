@@ -1,4 +1,4 @@
-"""Questions about record ids over many Parquet files, in bounded memory: which repeat, how many are distinct.
+"""How many different record ids stand in many Parquet files, counted in bounded memory.
 
 Ids are hashes, so their last two hex digits part them evenly: one group of ids is held at a time.
 """
@@ -18,17 +18,6 @@ AT_ONCE = 4_000_000
 
 IdColumn = tuple[Path, str]
 """A file and the name of an id column in it."""
-
-
-def find_repeated_ids(columns: Sequence[IdColumn], *, most: int = 20, at_once: int = AT_ONCE) -> tuple[str, ...]:
-    """Find ids that occur more than once, in order; at most `most` of them."""
-    repeated: list[str] = []
-    for ids in _groups(columns, at_once):
-        counts = pc.value_counts(ids)
-        repeated += counts.filter(pc.greater(counts.field("counts"), 1)).field("values").to_pylist()
-        if len(repeated) >= most:
-            break
-    return tuple(sorted(repeated)[:most])
 
 
 def count_distinct_ids(columns: Sequence[IdColumn], *, at_once: int = AT_ONCE) -> int:

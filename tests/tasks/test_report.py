@@ -90,6 +90,15 @@ def test_report_tells_the_conservation_of_rows(tmp_path: Path) -> None:
     assert "near_duplicate" in text
 
 
+def test_report_of_a_run_under_way_counts_what_is_pending(tmp_path: Path) -> None:
+    inputs = some_inputs(tmp_path, version="")
+    stages = tuple(replace(one, total=ShardReport(7, 7), committed=1) if one.stage == "score" else one for one in inputs.stages[:5])
+
+    text = re.sub(r"\s+", " ", Page(a_report(replace(inputs, stages=stages))).text)
+
+    assert "30 requested = 7 kept + 0 dropped + 0 deduplicated + 0 contaminated + 23 pending still open" in text
+
+
 def test_report_escapes_what_models_and_seeds_wrote(tmp_path: Path) -> None:
     turns = (Message("user", HOSTILE), Message("assistant", HOSTILE))
     hostile = a_conversation(0, conversation_id="0" * 32, messages=turns, technique=HOSTILE, category=HOSTILE, response=HOSTILE)
