@@ -54,21 +54,26 @@ class ShardCalls:
         self._session = session
         self._journal = journal
         self._known = known
+        self._asking: dict[str, asyncio.Lock] = {}
         self._paid: dict[str, Answer] = {}
         self._reused: set[str] = set()
 
     async def ask(self, card: ModelCard, request: Request, item_id: str) -> Answer:
-        """Answer a request; raises EngineError when the engine can't."""
+        """Answer a request; raises EngineError when the engine can't.
+
+        Two records may ask the same thing at the same moment (two samples that turned out alike, say): the second waits for the first.
+        """
         key = request.key
-        answer = self._journal.get(key)
-        if answer is None and key in self._known:
-            self._reused.add(key)
-            return self._known[key]
-        if answer is None:
-            answer = await self._session.call(card, request)
-            self._journal.put(key, item_id, answer)
-        self._paid[key] = answer
-        return answer
+        async with self._asking.setdefault(key, asyncio.Lock()):
+            answer = self._journal.get(key)
+            if answer is None and key in self._known:
+                self._reused.add(key)
+                return self._known[key]
+            if answer is None:
+                answer = await self._session.call(card, request)
+                self._journal.put(key, item_id, answer)
+            self._paid[key] = answer
+            return answer
 
     def report(self, *, rows_in: int, rows_out: int, dropped: dict[str, int], seconds: float) -> ShardReport:
         """Sum the shard up. Calls found in its own journal were paid for by this run and count as made."""

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.triton.server import ServedTriton, read_metrics
+from infra.triton.server import ServedTriton
 
 GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
-CALLED_MODELS = ("ensemble", "reward")
 
 SMALL = """
 name: small
@@ -70,13 +69,11 @@ def engines_of(served: ServedTriton) -> str:
     return " ".join(f"{card}={address}" for card, addresses in served.addresses().items() for address in addresses)
 
 
-def calls_served(served: ServedTriton) -> int:
-    """Count the calls that the server has answered, by its own metrics."""
-    found = 0.0
-    for line in read_metrics(served).splitlines():
-        if line.startswith("nv_inference_request_success{") and any(f'model="{model}"' in line for model in CALLED_MODELS):
-            found += float(line.rsplit(" ", 1)[1])
-    return int(found)
+def served_keys(call_log: Path) -> list[str]:
+    """List the keys of the calls that the server has answered, in its own order: a call's request id is its key."""
+    if not call_log.exists():
+        return []
+    return [json.loads(line)["request_id"] for line in call_log.read_text(encoding="utf-8").splitlines()]
 
 
 def data_files(release: Path) -> Mapping[str, str]:

@@ -11,8 +11,13 @@ from tests.harness import SMALL, Factory, engines_of
 
 
 @pytest.fixture(scope="session")
-def triton() -> Iterator[ServedTriton]:
-    options = RehearsalOptions(latency_s=0.02, slots=16, wrong_rate=0.3, refusal_rate=0.05, truncation_rate=0.05, malformed_rate=0.1)
+def call_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("triton") / "calls.jsonl"
+
+
+@pytest.fixture(scope="session")
+def triton(call_log: Path) -> Iterator[ServedTriton]:
+    options = RehearsalOptions(latency_s=0.02, slots=16, call_log=call_log, wrong_rate=0.3, refusal_rate=0.05, truncation_rate=0.05, malformed_rate=0.1)
     with serve_triton(options, python=Settings().triton_python) as served:
         yield served
 
