@@ -64,7 +64,7 @@ def _header(progress: "Progress", now: float) -> Table:
     line.add_column(justify="right", no_wrap=True)
     title = Text.assemble((progress.name or "gristmill", "bold"), (f"  run {progress.run_id}" if progress.run_id else "", "dim"))
     if progress.rehearsal:
-        title.append("  rehearsal", style="yellow")
+        title.append("  on rehearsal models", style="yellow")
     line.add_row(title, Text(clock(now - progress.started_s) if progress.started_s else "", style="bold"))
     return line
 

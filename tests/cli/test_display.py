@@ -55,7 +55,7 @@ def test_render_heads_with_data_set_run_and_time() -> None:
 
 
 def test_render_marks_a_rehearsal() -> None:
-    assert "rehearsal" in picture(a_progress(name="questions", rehearsal=True))[0]
+    assert "on rehearsal models" in picture(a_progress(name="questions", rehearsal=True))[0]
     assert "rehearsal" not in picture(a_progress(name="questions"))[0]
 
 
