@@ -6,7 +6,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 RECIPE ?= recipes/rehearsal.yaml
 
-.PHONY: help setup demo test test-fast check docs lock clean
+.PHONY: help setup demo test test-fast check docs bench-dedup lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -29,7 +29,7 @@ check: setup ## Format, lint, types, import direction
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timing
+	@$(BIN)/lint-imports
 
 test: check ## All checks and all tests
 	@$(BIN)/pytest
@@ -39,6 +39,9 @@ test-fast: check ## All checks and the fast tests
 
 docs: setup ## Write the generated pages of docs/ anew
 	@$(BIN)/python -m cli.reference docs
+
+bench-dedup: setup ## Time dedup beside its peers, at equal parameters
+	@$(BIN)/python benchmarks/dedup.py
 
 lock: ## Resolve both environments anew
 	@uv pip compile pyproject.toml --group dev --universal -p 3.11 --generate-hashes -q --upgrade -o requirements.lock
