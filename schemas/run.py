@@ -97,13 +97,18 @@ def fold_steps(stages: Sequence[StageReport]) -> tuple[StageReport, ...]:
     What a step puts out its successor takes in, in rows of what the stage as a whole makes; so of each chain of steps the first one's
     rows in, the last one's rows out and all drops count, and the sum closes as its parts do.
     """
+    folded: dict[str, list[StageReport]] = {}
+    for chain in step_chains(stages):
+        folded.setdefault(chain[0].stage.partition("/")[0], []).append(_fold_chain(chain))
+    return tuple(_add_stages(name, parts) for name, parts in folded.items())
+
+
+def step_chains(stages: Sequence[StageReport]) -> tuple[tuple[StageReport, ...], ...]:
+    """Group the steps that feed each other, in order; a stage without steps is a chain of its own."""
     chains: dict[str, list[StageReport]] = {}
     for one in stages:
         chains.setdefault(one.stage.rpartition("/")[0] or one.stage, []).append(one)
-    folded: dict[str, list[StageReport]] = {}
-    for chain, steps in chains.items():
-        folded.setdefault(chain.partition("/")[0], []).append(_fold_chain(steps))
-    return tuple(_add_stages(name, parts) for name, parts in folded.items())
+    return tuple(map(tuple, chains.values()))
 
 
 def _fold_chain(steps: Sequence[StageReport]) -> StageReport:

@@ -6,11 +6,11 @@ scored, filtered, freed from copies and paired; rows are validated and published
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from schemas.errors import AccountingError
-from schemas.run import ShardReport, StageReport, add_reports
+from schemas.run import ShardReport, StageReport, fold_steps, step_chains
 
 CHAPTERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -19,9 +19,6 @@ CHAPTERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Unit to the stages through which that unit passes."""
-
-STEP = "/"
-"""`prompts/0-open_qa/1-subtopics` is the second step of the recipe's first prompt technique: reported by itself, balanced as `prompts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +70,11 @@ def draw_accounts(stages: Sequence[StageReport]) -> tuple[Account, ...]:
     return tuple(_balance(unit, chapter) for unit, chapter in found if chapter)
 
 
-def fold_steps(stages: Sequence[StageReport]) -> tuple[StageReport, ...]:
-    """Join the steps of each stage into one report: what its techniques' first steps were asked for, and what their last steps made."""
-    names = dict.fromkeys(one.stage.partition(STEP)[0] for one in stages)
-    return tuple(_fold(name, [one for one in stages if one.stage.partition(STEP)[0] == name]) for name in names)
-
-
 def find_account_faults(stages: Sequence[StageReport]) -> list[str]:
     """Say where rows went missing: a stage that doesn't close, or one that got other rows than the one before gave."""
     faults = [f"stage {one.stage}: {one.total.rows_in} in, {_outcome(one.total)}" for one in stages if not one.total.closes]
     chains = [(account.unit, account.stages) for account in draw_accounts(stages)]
-    chains += [("rows", steps) for steps in _by_technique([one for one in stages if STEP in one.stage])]
+    chains += [("rows", steps) for steps in step_chains(stages)]
     for unit, chain in chains:
         for before, after in itertools.pairwise(chain):
             if before.total.rows_out != after.total.rows_in:
@@ -107,23 +98,6 @@ def compare_drops(stages: Sequence[StageReport], dropped: Mapping[tuple[str, str
         for stage, reason in sorted(told.keys() | kept.keys())
         if told.get((stage, reason), 0) != kept.get((stage, reason), 0)
     ]
-
-
-def _fold(name: str, steps: Sequence[StageReport]) -> StageReport:
-    chains = _by_technique(steps)
-    total = replace(
-        add_reports(*(one.total for one in steps)),
-        rows_in=sum(chain[0].total.rows_in for chain in chains),
-        rows_out=sum(chain[-1].total.rows_out for chain in chains),
-    )
-    return StageReport(name, sum(one.shards for one in steps), sum(one.committed for one in steps), total)
-
-
-def _by_technique(steps: Sequence[StageReport]) -> tuple[tuple[StageReport, ...], ...]:
-    chains: dict[str, list[StageReport]] = {}
-    for one in steps:
-        chains.setdefault(one.stage.rpartition(STEP)[0] or one.stage, []).append(one)
-    return tuple(tuple(chain) for chain in chains.values())
 
 
 def _balance(unit: str, chapter: tuple[StageReport, ...]) -> Account:

@@ -272,7 +272,7 @@ def _stage_report(stage: Stage, committed: int, total: ShardReport) -> StageRepo
     return StageReport(stage=stage.stage, shards=stage.shards, committed=committed, total=total)
 
 
-def _releases(name: str | None) -> Select[Release]:
+def _releases(name: str | None) -> Select[tuple[Release]]:
     query = select(Release).order_by(Release.name, Release.number.desc(), Release.published_at.desc())
     return query if name is None else query.where(Release.name == name)
 
