@@ -4,6 +4,7 @@ Every record is frozen; a step returns new ones (`dataclasses.replace`). Ids are
 No record carries a clock time: those are in the ledger and the manifest, so that a resumed run's files equal an undisturbed one's.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -240,22 +241,26 @@ def item_id(technique: str, step: int, value: str, lineage: Lineage) -> str:
 
 def drop_record(record: Any, *, stage: str, reason: str, **more: Any) -> Drop:
     """Make the drop of a record; `more` are further fields of `Drop`, `detail` defaulting to empty."""
-    kind, record_id = _kind_and_id(record)
+    return drop_row(_kind_of(record), to_row(record), stage=stage, reason=reason, **more)
+
+
+def drop_row(kind: RecordKind, row: Mapping[str, Any], *, stage: str, reason: str, **more: Any) -> Drop:
+    """Make the same drop of a record that is a plain row still, as `to_row` or Arrow's `to_pylist` makes it."""
+    record_id = row[f"{kind}_id"]
     unique = content_id("drop", [stage, reason, kind, record_id, more.pop("nth", 0)])
-    text = canonical_json(to_row(record)).decode()
-    return Drop(unique, stage, reason, more.pop("detail", ""), kind, record_id, text, **more)
+    return Drop(unique, stage, reason, more.pop("detail", ""), kind, record_id, canonical_json(row).decode(), **more)
 
 
-def _kind_and_id(record: Any) -> tuple[RecordKind, str]:
+def _kind_of(record: Any) -> RecordKind:
     match record:
         case WorkItem():
-            return "item", record.item_id
+            return "item"
         case Prompt():
-            return "prompt", record.prompt_id
+            return "prompt"
         case Conversation():
-            return "conversation", record.conversation_id
+            return "conversation"
         case Preference():
-            return "preference", record.preference_id
+            return "preference"
     raise TypeError(f"not a record: {type(record).__name__}")
 
 

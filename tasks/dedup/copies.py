@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.cluster import count_workers, run_tasks
 from infra.storage import read_table, write_text
-from schemas.contract import from_table
 from schemas.identity import canonical_json
 from schemas.recipe import DedupOptions
-from schemas.records import Conversation, Drop, Prompt, drop_record
+from schemas.records import Conversation, Drop, Prompt, drop_record, drop_row
 from tasks.dedup.plan import Kind, Plan, bands_of
 
 if TYPE_CHECKING:
@@ -76,32 +75,27 @@ def drop_copies(records: Sequence[Text], copies: Mapping[str, Copy], *, stage: s
     """Part records into those kept and the drops of the copies, each pointing at the record kept in its place."""
     ids = [record.prompt_id if isinstance(record, Prompt) else record.conversation_id for record in records]
     kept = [record for one, record in zip(ids, records, strict=True) if one not in copies]
-    drops = [_drop(record, copies[one], stage) for one, record in zip(ids, records, strict=True) if one in copies]
+    drops = [drop_record(record, stage=stage, **_why(copies[one])) for one, record in zip(ids, records, strict=True) if one in copies]
     return kept, drops
 
 
-def drop_copies_from_table(table: pa.Table, copies: Path, record: type[Prompt | Conversation], *, stage: str) -> tuple[pa.Table, list[Drop]]:
-    """Do what `drop_copies` does to a shard as a table: records that are kept never become Python objects."""
-    ids = table[f"{'prompt' if record is Prompt else 'conversation'}_id"]
+def drop_copies_from_table(table: pa.Table, copies: Path, kind: Kind, *, stage: str) -> tuple[pa.Table, list[Drop]]:
+    """Do what `drop_copies` does to a shard as a table: no record becomes a Python object, but for the drops."""
+    ids = table[f"{kind}_id"]
     found = read_copies(copies, ids.to_pylist())
     copied = pc.is_in(ids, pa.array(list(found), pa.string()))
-    _, drops = drop_copies(from_table(table.filter(copied), record), found, stage=stage)
+    drops = [drop_row(kind, row, stage=stage, **_why(found[row[f"{kind}_id"]])) for row in table.filter(copied).to_pylist()]
     return table.filter(pc.invert(copied)), drops
 
 
-def _drop(record: Prompt | Conversation, copy: Copy, stage: str) -> Drop:
-    detail = {
-        "exact": f"the same text, after normalisation, as {copy.keeper_id}",
-        "near": f"similar to {copy.keeper_id} by {copy.similarity:.3f}",
+def _why(copy: Copy) -> dict[str, Any]:
+    how = "the same text, after normalisation, as" if copy.method == "exact" else f"a similarity of {copy.similarity:.3f} to"
+    return {
+        "reason": f"{copy.method}_duplicate",
+        "detail": f"{how} {copy.keeper_id}",
+        "points_to": copy.keeper_id,
+        "similarity": copy.similarity,
     }
-    return drop_record(
-        record,
-        stage=stage,
-        reason=f"{copy.method}_duplicate",
-        detail=detail[copy.method],
-        points_to=copy.keeper_id,
-        similarity=copy.similarity,
-    )
 
 
 def make_plan(inputs: Sequence[Path], scratch: Path, options: DedupOptions, *, kind: Kind, workers: int) -> Plan:

@@ -69,8 +69,9 @@ def parse_ids(ids: pa.Array) -> NDArray[np.uint64]:
 
 def format_ids(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> pa.Array:
     """Write numbers as the content ids that `parse_ids` read."""
-    raw = np.stack([high, low], axis=1).astype(">u8").tobytes().hex()
-    return pa.array([raw[start : start + _HEX_DIGITS] for start in range(0, len(raw), _HEX_DIGITS)], pa.string())
+    digits = np.stack([high, low], axis=1).astype(">u8").tobytes().hex().encode()
+    offsets = np.arange(len(high) + 1, dtype=np.int32) * _HEX_DIGITS
+    return pa.StringArray.from_buffers(len(high), pa.py_buffer(offsets), pa.py_buffer(digits))
 
 
 def _open(shard: Path) -> pq.ParquetFile:

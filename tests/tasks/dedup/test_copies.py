@@ -219,7 +219,7 @@ def test_drop_copies_from_table_does_the_same_without_objects(two_workers: "Clie
     prompts = some_prompts()
     found = copies_of(two_workers, tmp_path, prompts)
     kept, drops = drop_copies(prompts, found, stage="screen")
-    table, same_drops = drop_copies_from_table(to_table(prompts, Prompt), tmp_path / "work" / "copies.parquet", Prompt, stage="screen")
+    table, same_drops = drop_copies_from_table(to_table(prompts, Prompt), tmp_path / "work" / "copies.parquet", "prompt", stage="screen")
     assert table.equals(to_table(kept, Prompt))
     assert same_drops == drops
     assert len(kept) + len(drops) == len(prompts)

@@ -1,0 +1,210 @@
+"""Dedup beside its peers: `make bench-dedup`, or `python benchmarks/dedup.py [--documents N] [--peers rensa,…] [--data FOLDER]`.
+
+One seeded corpus of real sentences with labelled near-copies, the same parameters for all, reading and writing Parquet included. Ours runs
+as a recipe runs it: Prompt shards, `find_copies` on a local cluster of two workers, each shard parted and written. Compilation at first use (cached
+on disk) and starting workers are excluded, as are the peers' imports of Python itself. Peers are installed into a throwaway environment.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.dedup_corpus import Document, make_corpus
+from benchmarks.dedup_peers import shingles
+from benchmarks.memory import watch_descendants
+from infra.cluster import open_cluster, run_tasks
+from infra.settings import Settings
+from infra.storage import read_table, write_records, write_table
+from schemas.contract import arrow_schema, to_row
+from schemas.recipe import DedupOptions, NearOptions
+from schemas.records import Drop, Lineage, Message, Prompt, Provenance, prompt_id
+from tasks.dedup import drop_copies_from_table, find_copies, plan_bands
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+WIDTH, PERMUTATIONS, THRESHOLD = 5, 112, 0.8
+SHARDS = 24
+PEERS = ("rensa", "datasketch", "datatrove")
+PACKAGES = {"rensa": ["rensa"], "datasketch": ["datasketch"], "datatrove": ["datatrove[io,processing]", "spacy"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one tool made of the corpus."""
+
+    name: str
+    seconds: float
+    cpu: float | None
+    """Seconds of all its processes' cores: what the clock would say on one idle core. None where they can't all be asked."""
+    rss: int
+    labels: list[int]
+    """Each document's cluster."""
+
+
+def main() -> None:
+    arguments = parse()
+    documents = make_corpus(arguments.data, arguments.documents)
+    megabytes = sum(len(one.text.encode()) for one in documents) / 1e6
+    copies = sum(one.rate is not None for one in documents)
+    print(f"{len(documents):,} documents, {megabytes:.0f} MB, {copies:,} made as copies; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        findings = [*ours(documents, folder), *peers(documents, folder, arguments.peers)]
+    report(documents, findings)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=int, default=60_000)
+    parser.add_argument("--peers", type=lambda names: [name for name in names.split(",") if name], default=list(PEERS))
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("GRISTMILL_SHARED_DATA", "../shared/data")))
+    return parser.parse_args()
+
+
+def ours(documents: list[Document], folder: Path) -> Iterator[Finding]:
+    """Time the product: warm up on a small part, then estimated and verified."""
+    ids = write_shards(documents, folder / "shards")
+    shards = sorted((folder / "shards").glob("*.parquet"))
+    with open_cluster(Settings(data=folder / "data", dask_workers=2, dask_memory="2GiB")) as client:
+        for verify in (False, True):
+            options = DedupOptions(near=NearOptions(shingle=WIDTH, permutations=PERMUTATIONS, threshold=THRESHOLD, verify=verify))
+            dedup(client, shards[:2], folder / "warm", options)
+            started, cpu = time.perf_counter(), cpu_of_all(client)
+            with watch_descendants() as peak:
+                copies = dedup(client, shards, folder / f"ours-{verify}", options)
+            seconds, cpu = time.perf_counter() - started, cpu_of_all(client) - cpu
+            yield Finding("gristmill, verified" if verify else "gristmill", seconds, cpu, peak.rss, labels_of(ids, copies))
+
+
+def dedup(client: "Client", shards: list[Path], folder: Path, options: DedupOptions) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    copies = find_copies(client, shards, folder / "work", options, kind="prompt")
+    run_tasks(client, partial(part_shard, copies, folder), shards)
+    return copies
+
+
+def part_shard(copies: Path, folder: Path, shard: Path) -> None:
+    """Write a shard's kept rows and its drops."""
+    kept, drops = drop_copies_from_table(read_table(shard), copies, "prompt", stage="screen")
+    write_table(folder / shard.name, kept)
+    write_records(folder / "dropped" / shard.name, drops, Drop)
+
+
+def cpu_of_all(client: "Client") -> float:
+    used: list[float] = list(client.run(time.process_time).values())
+    return time.process_time() + sum(used)
+
+
+def write_shards(documents: list[Document], folder: Path) -> list[str]:
+    """Write documents as prompts; return their ids."""
+    provenance = Provenance("benchmark", rehearsal=False)
+    messages = [(Message("user", one.text),) for one in documents]
+    prompts = [Prompt(prompt_id("seeds", turns), "seeds", "benchmark", turns, None, Lineage(), provenance) for turns in messages]
+    table = pa.Table.from_pylist([to_row(prompt) for prompt in prompts], schema=arrow_schema(Prompt))
+    size = -(-len(prompts) // SHARDS)
+    for number in range(SHARDS):
+        write_table(folder / f"part-{number:05}.parquet", table.slice(number * size, size))
+    return [prompt.prompt_id for prompt in prompts]
+
+
+def labels_of(ids: list[str], copies: Path) -> list[int]:
+    rows = {one: row for row, one in enumerate(ids)}
+    labels = list(range(len(ids)))
+    for found in pq.read_table(copies).to_pylist():
+        labels[rows[found["record_id"]]] = rows[found["keeper_id"]]
+    return labels
+
+
+def peers(documents: list[Document], folder: Path, names: list[str]) -> Iterator[Finding]:
+    """Time each peer in an environment of its own; say so where one can't be had."""
+    table = pa.table({"number": [str(row) for row in range(len(documents))], "text": [one.text for one in documents]})
+    (folder / "halves").mkdir()
+    pq.write_table(table, folder / "corpus.parquet", compression="zstd")
+    for half in range(2):
+        pq.write_table(table.slice(half * (len(table) // 2), len(table) // 2 + len(table) % 2 * half), folder / "halves" / f"{half}.parquet")
+    shape = plan_bands(THRESHOLD, PERMUTATIONS)
+    for name in names:
+        python = install(name, folder)
+        if python is None:
+            continue
+        program = [str(python), str(Path(__file__).with_name("dedup_peers.py")), name, str(folder), str(WIDTH), str(shape.bands), str(shape.rows)]
+        with watch_descendants() as peak:
+            ran = subprocess.run(program, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            print(f"SKIPPED: {name} failed: {ran.stderr.strip().splitlines()[-1:]}")
+            continue
+        yield Finding(name, rss=peak.rss, **json.loads((folder / f"found-{name}.json").read_text()))
+
+
+def install(name: str, folder: Path) -> Path | None:
+    python = folder / "environments" / name / "bin" / "python"
+    for command in (
+        ["uv", "venv", "-q", "-p", sys.executable, str(python.parent.parent)],
+        ["uv", "pip", "install", "-q", "-p", str(python), "pyarrow", *PACKAGES[name]],
+    ):
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            print(f"SKIPPED: can't install {name}: {ran.stderr.strip().splitlines()[-1:]}")
+            return None
+    return python
+
+
+def report(documents: list[Document], findings: list[Finding]) -> None:
+    """Print one line a tool. Recall is over labelled pairs by their true Jaccard similarity; a drop is right if its cluster has a true like of it."""
+    truth = {pair: jaccard(documents, *pair) for pair in labelled_pairs(documents)}
+    bands = [[pair for pair, similarity in truth.items() if low <= similarity < high] for low, high in ((0.8, 0.9), (0.9, 1.01))]
+    print(f"{'':20} {'docs/s':>9} {'seconds':>8} {'CPU s':>7} {'peak MB':>8} {'dropped':>8} {'precision':>9}  recall 0.8-0.9  recall from 0.9")
+    for found in findings:
+        rate, dropped = len(documents) / found.seconds, sum(label != row for row, label in enumerate(found.labels))
+        cpu = "?" if found.cpu is None else f"{found.cpu:.2f}"
+        cost = f"{found.name:20} {rate:>9,.0f} {found.seconds:>8.2f} {cpu:>7} {found.rss / 2**20:>8,.0f}"
+        near, nearer = (recall(found, band) for band in bands)
+        print(f"{cost} {dropped:>8,} {precision(documents, found):>9.4f} {near:>15.4f} {nearer:>16.4f}")
+
+
+def labelled_pairs(documents: list[Document]) -> Iterator[tuple[int, int]]:
+    families: dict[int, list[int]] = defaultdict(list)
+    for row, one in enumerate(documents):
+        families[one.family].append(row)
+    for family in families.values():
+        yield from combinations(family, 2)
+
+
+def recall(found: Finding, pairs: list[tuple[int, int]]) -> float:
+    return sum(found.labels[one] == found.labels[other] for one, other in pairs) / max(1, len(pairs))
+
+
+def precision(documents: list[Document], found: Finding) -> float:
+    clusters: dict[int, list[int]] = defaultdict(list)
+    for row, label in enumerate(found.labels):
+        clusters[label].append(row)
+    dropped = [(row, clusters[label]) for row, label in enumerate(found.labels) if label != row]
+    right = sum(any(jaccard(documents, row, other) >= THRESHOLD for other in cluster if other != row) for row, cluster in dropped)
+    return right / max(1, len(dropped))
+
+
+def jaccard(documents: list[Document], one: int, other: int) -> float:
+    left, right = set(shingles(documents[one].text, WIDTH)), set(shingles(documents[other].text, WIDTH))
+    return len(left & right) / len(left | right)
+
+
+if __name__ == "__main__":
+    main()
