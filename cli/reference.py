@@ -160,7 +160,7 @@ def _commands(path: str, command: "Command") -> "Iterator[tuple[str, Command]]":
 
 
 def _command(name: str, command: "Command") -> str:
-    said = re.sub(r"\[/?bold\]", "`", command.help or "")
+    said = re.sub(r"\[/?bold\]", "`", "\n\n".join(filter(None, (command.help, command.epilog))))
     paragraphs = [" ".join(one.split()) for one in said.split("\n\n")]
     rows = [
         (_spelling(one), _default_of(one), _one_line(getattr(one, "help", "") or ""))

@@ -37,7 +37,7 @@ def commands(program: str) -> list[str]:
 
 
 def help_examples() -> list[str]:
-    found = re.findall(r"^Example: `?(gristmill [^`\n]+)", (ROOT / "docs" / "commands.md").read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.findall(r"\bExample: `?(gristmill [^`\n]+)", (ROOT / "docs" / "commands.md").read_text(encoding="utf-8"), re.MULTILINE)
     return sorted(set(found))
 
 
