@@ -170,8 +170,8 @@ class TritonEngine:
 
 _KEEPALIVE = [
     # A server that was not told otherwise takes pings on a connection where it has nothing to send every 300 s at most, and none where no call is in flight;
-    # at the third too many it closes the connection, and every call on it is lost. (Seen on tritonserver 2.51 with pings every 30 s, 90 s into a silent call.)
-    # So 310 s find a peer that vanished while we only wait. While we send, the kernel finds it sooner: gRPC sets TCP_USER_TIMEOUT to the ping's timeout.
+    # at the third too many it closes the connection, and every call on it is lost. (Seen on tritonserver 2.51 with pings every 30 s: 120 s into a silent call.)
+    # So 310 s find a peer that vanished while we wait. While we send, the kernel finds it sooner: gRPC sets TCP_USER_TIMEOUT to the ping's timeout (gRFC A18).
     ("grpc.keepalive_time_ms", 310_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 0),
