@@ -34,7 +34,8 @@ class Address:
     def __str__(self) -> str:
         """Write without anything secret."""
         scheme = {"triton": "grpc", "openai": "http"}[self.wire] + ("s" if self.tls else "")
-        return f"{scheme}://{self.host}:{self.port}{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}{self.path}"
 
 
 class Settings(BaseSettings):

@@ -29,6 +29,10 @@ class Sampling:
     json_schema: str | None = None
     """Guided decoding: the answer must fit this JSON schema. Only some dialects can."""
 
+    def fields(self) -> list[object]:
+        """List the values for a call's key. Written out: `dataclasses.astuple` takes most of the 11 µs that a key costs."""
+        return [self.max_tokens, self.temperature, self.top_p, self.top_k, self.repetition_penalty, self.stop, self.json_schema]
+
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
@@ -47,7 +51,7 @@ class GenerateRequest:
     @property
     def key(self) -> str:
         """The call's identity: the same content asked anywhere is the same call."""
-        return content_id("generate", [self.model, self.revision, self.prompt, dataclasses.astuple(self.sampling), self.seed])
+        return content_id("generate", [self.model, self.revision, self.prompt, self.sampling.fields(), self.seed])
 
 
 @dataclass(frozen=True, slots=True)
