@@ -19,6 +19,9 @@ from tasks.language import identify_language, known_language
 Words = Annotated[int, Field(ge=1, description="Number of words.")]
 Attribute = Literal["reward", "helpfulness", "correctness", "coherence", "complexity", "verbosity"]
 
+_ODD = 0x9E3779B97F4A7C15
+"""2**64 over the golden ratio: what polynomial hashes are commonly multiplied by."""
+
 _CANNOT = (
     r"(?:can['’]?t|cannot|can not|won['’]?t|will not|(?:am|['’]m) (?:not able|unable)|(?:must|have to) (?:respectfully )?decline|(?:do not|don['’]?t) feel)"
 )
@@ -63,10 +66,9 @@ def repeated_ngrams(
     share: Annotated[float, Field(ge=0, le=1, description="Largest share of repeats that passes.")] = 0.3,
 ) -> pl.Expr:
     """More than this share of the answer's word n-grams are repeats of earlier ones."""
-    words = pl.element().str.to_lowercase()
-    ngrams = pl.concat_str([words.shift(-nth) for nth in range(n)], separator=" ").drop_nulls()
-    found = pl.col("answer").str.extract_all(r"\w+|[^\w\s]").list.eval(ngrams)
-    return (found.list.len() - found.list.n_unique()) > found.list.len() * share
+    words = pl.col("answer").str.to_lowercase().str.extract_all(r"\w+|[^\w\s]")
+    ngrams = words.list.eval(_hash_ngrams(n))
+    return (ngrams.list.len() - ngrams.list.n_unique()) > ngrams.list.len() * share
 
 
 def wrong_language(
@@ -95,6 +97,14 @@ def below_reward(
 def wrong_answer(batch: pl.DataFrame) -> pl.Expr:
     """The verifier found the answer to be wrong; what no verifier has judged passes."""
     return ~pl.col("passed")
+
+
+def _hash_ngrams(n: int) -> pl.Expr:
+    """Hash each n-gram of a list's words; with numbers in place of joined strings this takes half the time."""
+    rolled = word = pl.element().hash()
+    for nth in range(1, n):
+        rolled = rolled * pl.lit(_ODD, dtype=pl.UInt64) + word.shift(-nth)
+    return rolled.drop_nulls()
 
 
 def _words(column: str) -> pl.Expr:

@@ -2,7 +2,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.contract import arrow_schema, from_table, to_table
@@ -69,6 +69,7 @@ def test_filter_table_without_filters_keeps_everything() -> None:
 TEXTS = st.sampled_from(["No.", "Two words", "This is a longer answer in plain words.", "I can't help with that.", "go go go go go go go go"])
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(TEXTS, st.sampled_from(["stop", "length"]), st.none() | st.floats(0, 4, width=32)), max_size=12))
 def test_filter_table_accounts_for_every_row_whatever_the_batch(rows: list[tuple[str, str, float | None]]) -> None:
     conversations = []

@@ -2,7 +2,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.lists import parse_list
@@ -57,6 +57,7 @@ CHATTER = {
 
 @pytest.mark.parametrize("chatter", CHATTER.values(), ids=CHATTER)
 @pytest.mark.parametrize("render", RENDERINGS.values(), ids=RENDERINGS)
+@settings(max_examples=6)  # of each of 174 combinations
 @given(items=LISTS)
 def test_parse_list_reads_back_every_rendering(render, chatter, items):  # type: ignore[no-untyped-def]
     assert list(parse_list(chatter.format(render(items)))) == items
