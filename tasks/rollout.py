@@ -7,7 +7,6 @@ memoised beneath it is datatrove's rollout; here a call is keyed by its content 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from infra.calls import CallStore
@@ -70,8 +69,7 @@ class ShardCalls:
                 self._reused.add(key)
                 return self._known[key]
             if answer is None:
-                answer = await self._session.call(card, request)
-                self._journal.put(key, item_id, answer)
+                answer = self._journal.put(key, item_id, await self._session.call(card, request))
             self._paid[key] = answer
             return answer
 
@@ -148,13 +146,8 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
 def open_calls(session: EngineSession, folder: RunFolder, stage: str, shard: int, item_ids: Sequence[str]) -> tuple[ShardCalls, Journal]:
     """Open a shard's journal and load what the call store knows of its records."""
     known = CallStore(folder.data / "calls").load(item_ids)
-    journal = Journal.open(journal_path(folder, stage, shard))
+    journal = Journal.open(folder.journal(stage, shard))
     return ShardCalls(session, journal, known), journal
-
-
-def journal_path(folder: RunFolder, stage: str, shard: int) -> Path:
-    """Name a shard's journal; a step's stage name has slashes."""
-    return folder.journal(stage.replace("/", "."), shard)
 
 
 def hand_over(folder: RunFolder, stage: str, shard: int) -> None:
@@ -162,6 +155,6 @@ def hand_over(folder: RunFolder, stage: str, shard: int) -> None:
 
     Done after the commit: until then the journal tells which calls this run itself paid for.
     """
-    path = journal_path(folder, stage, shard)
+    path = folder.journal(stage, shard)
     if path.exists():
         CallStore(folder.data / "calls").absorb(path)

@@ -60,7 +60,7 @@ def score_shard(job: Job, shard: int, *, weights: dict[str, float] | None, grade
         write_records(job.folder.dropped("score", shard), [], Drop)
         return ShardReport(len(conversations), len(conversations), seconds=time.monotonic() - started)
     session = shared_session(job.settings, job.addresses)
-    calls, journal = open_calls(session, job.folder, "score", shard, [one.conversation_id for one in conversations])
+    calls, journal = open_calls(session, job.folder, "score", shard, [one.prompt_id for one in conversations])
     with journal, _metered(session):
         rewards = session.run(run_records(conversations, lambda one: grade(one, job.cast.cards["reward"], calls)))
     results = [settle(one, reward, job, weights) for one, reward in zip(conversations, rewards, strict=True)]
@@ -80,8 +80,11 @@ def verify(conversation: Conversation) -> Conversation:
 
 
 async def grade(conversation: Conversation, card: ModelCard, calls: ShardCalls) -> Reward:
-    """Ask the reward model for one conversation's grade."""
-    answer = await calls.ask(card, card.reward_request(conversation.messages), conversation.conversation_id)
+    """Ask the reward model for one conversation's grade.
+
+    Kept under the prompt's id, as its answers are: a shard is a range of prompt ids, so a few files of the call store hold all its grades.
+    """
+    answer = await calls.ask(card, card.reward_request(conversation.messages), conversation.prompt_id)
     if not isinstance(answer, Reward):
         raise EngineError(f"{card.id} answered a reward request with {type(answer).__name__}", fault=EngineFault.GARBLED)
     return answer
