@@ -154,7 +154,7 @@ class SftOptions(Strict):
     """Which conversations become instruction data."""
 
     per_prompt: int | None = Field(1, ge=1)
-    """The best k of a prompt by verdict, then reward; null publishes all."""
+    """The best k of a prompt by each response technique: by verdict, then reward; null publishes all."""
     require_correct: bool = True
     """Where a verdict is known, publish only answers that passed."""
 

@@ -16,9 +16,11 @@ def make_conversation(prompt: Prompt, messages: Messages, told: tuple[Told, ...]
     """Make the record; `told` is every answer in it, in order.
 
     Finish reason and token counts are those of the last turn, whose prompt is all that went before: together they are the whole's length.
+    What is known of the right answer goes with the prompt's own answer only: after further turns the last answer is to another question.
     """
     last = told[-1].completion
     system_added = messages[0].role == "system" and prompt.messages[0].role != "system"
+    prompt_turns = len(prompt.messages) + system_added
     return Conversation(
         conversation_id=conversation_id(prompt.prompt_id, response, sample_index, messages),
         prompt_id=prompt.prompt_id,
@@ -26,7 +28,7 @@ def make_conversation(prompt: Prompt, messages: Messages, told: tuple[Told, ...]
         category=prompt.category,
         response=response,
         sample_index=sample_index,
-        prompt_turns=len(prompt.messages) + system_added,
+        prompt_turns=prompt_turns,
         messages=messages,
         finish_reason=last.finish_reason,
         finish_reason_inferred=last.finish_reason_inferred,
@@ -35,7 +37,7 @@ def make_conversation(prompt: Prompt, messages: Messages, told: tuple[Told, ...]
         tokens_inferred=last.tokens_inferred,
         scores=None,
         verdict=None,
-        reference=prompt.reference,
+        reference=prompt.reference if len(messages) == prompt_turns + 1 else None,
         lineage=prompt.lineage,
         provenance=touched(prompt.provenance, *(one.use for one in told)),
     )

@@ -17,6 +17,7 @@ _SENTENCES = (
     r"thank you\b.*",
     rf"(?:that|this|it)(?:['’]s| is| was| sounds)(?: \w+){{0,3}} (?:{_PRAISE}|clear)\b(?!.*\bbut\b).*",
     r"(?:that|this|it)(?: all| really)? (?:makes|made)(?: \w+){0,3} sense\b(?!.*\bbut\b).*",
+    r"(?:that|this|it)(?:['’]ll| will| really| certainly| does)? helps?(?: \w+){0,4}",
     rf"(?:what an? |very |really |such an? )?(?:{_PRAISE})(?: (?:{_THING}))?",
     r"i (?:really |truly |greatly |do |very much )?appreciate\b.*",
     r"i(?:['’]m| am) (?:so |very |really )?(?:grateful|thankful)\b.*",

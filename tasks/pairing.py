@@ -5,7 +5,7 @@ All functions are pure and take the conversations of one prompt; the order in wh
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, groupby, islice
 
 from schemas.recipe import PairOptions, Recipe, SftOptions
 from schemas.records import Conversation, Drop, Preference, drop_record, merge_provenance, preference_id
@@ -57,9 +57,13 @@ def pair(conversations: Sequence[Conversation], options: PairOptions, judges: Se
 
 
 def select_sft(conversations: Sequence[Conversation], options: SftOptions) -> tuple[Conversation, ...]:
-    """Select the best answers to one prompt: by verdict, then reward, then id. A gated or cut-off one is never selected."""
+    """Select the best answers to one prompt by each response technique: by verdict, then reward, then id.
+
+    A gated or cut-off one is never selected. A dialogue is no rival of a single answer: their rewards are of different questions.
+    """
     fit = [one for one in conversations if one.gate is None and one.finish_reason != "length" and not (options.require_correct and _is_wrong(one))]
-    return tuple(sorted(fit, key=_merit)[: options.per_prompt])
+    ordered = sorted(fit, key=lambda one: (one.response, _merit(one)))
+    return tuple(one for _, same in groupby(ordered, key=lambda one: one.response) for one in islice(same, options.per_prompt))
 
 
 def leftovers(conversations: Sequence[Conversation], sft: Sequence[Conversation], preferences: Sequence[Preference]) -> tuple[Drop, ...]:

@@ -14,6 +14,8 @@ from tasks.courtesies import strip_courtesies
         ("Sure, I'd be happy to help. How many are there?", "How many are there?"),
         ("That's very helpful. Can you give an example? Thanks!", "Can you give an example?"),
         ("This makes a lot of sense. What comes next?", "What comes next?"),
+        ("That helps. And then?", "And then?"),
+        ("This really helps me a lot! And then?", "And then?"),
         ("Great explanation! And then?", "And then?"),
         ("Wow, great! And then?", "And then?"),
         ("I really appreciate your help. Is it 5?", "Is it 5?"),
@@ -35,6 +37,7 @@ def test_strip_courtesies_leaves_what_the_user_has_to_say(said: str, left: str) 
     "said",
     [
         "Why is rust red?",
+        "It helps to know the age of the tree. Mine is ninety.",
         "That is great for cats, but what of dogs?",
         "Thanks to the moon, tides rise. Why?",
         "Absolutely not what I asked. Try again.",

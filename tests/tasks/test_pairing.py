@@ -113,6 +113,11 @@ def test_select_sft_prefers_right_answers_then_reward() -> None:
     assert [one.messages[-1].content for one in chosen] == ["better", "right", "unknown"]
 
 
+def test_select_sft_selects_among_answers_of_one_technique() -> None:
+    answers = [graded("a", 3.0), graded("b", 4.0), replace(graded("c", 1.0), response="dialogue"), replace(graded("d", 2.0), response="dialogue")]
+    assert [one.messages[-1].content for one in select_sft(answers, SftOptions(per_prompt=1))] == ["b", "d"]
+
+
 def test_select_sft_takes_wrong_answers_only_where_the_recipe_allows() -> None:
     answers = [wrong("wrong", 9.0), right("right", 1.0)]
     assert len(select_sft(answers, SftOptions(per_prompt=None))) == 1

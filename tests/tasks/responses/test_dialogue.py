@@ -41,6 +41,12 @@ def test_dialogue_strips_the_simulated_user_of_courtesies() -> None:
     assert made.messages[2].content == "What of sample/1/user/1?"
 
 
+def test_dialogue_has_no_reference_for_its_last_answer() -> None:
+    made = asyncio.run(respond(a_prompt("6 * 7?", reference="42"), 0, Options(), ScriptedAsk(talk)))
+    assert isinstance(made, Conversation)
+    assert made.reference is None
+
+
 def test_dialogue_shows_the_simulated_user_the_conversation_between_marks() -> None:
     ask = ScriptedAsk(talk)
     hold(ask, Options(system="Be brief.", personas=("You are a sailor.",)))
