@@ -6,21 +6,21 @@ All faults are told in one message. What comes out is plain values that travel t
 import hashlib
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from schemas.engine import Sampling
-from schemas.errors import GristmillError, NotFoundError, RecipeError
+from schemas.errors import NotFoundError, RecipeError
 from schemas.identity import content_id
 from schemas.licences import find_licence
 from schemas.model_card import ModelCard, load_card
-from schemas.recipe import Recipe, explain, read_recipe
+from schemas.recipe import Recipe, read_recipe
 from tasks.discovery import Kind, find_filter, find_module, options_of, suggest
+from tasks.recipe_faults import Faults, check_whole
 
 ROLES = {"writer": "instruct", "responder": "instruct", "user": "instruct", "reward": "reward", "embedding": "embedding"}
 """What a recipe's `models` may name, and the card role that each one takes."""
@@ -150,25 +150,8 @@ def find_verifier(name: str) -> ModuleType:
     return find_module("verifiers", name)
 
 
-@dataclass
-class _Faults:
-    lines: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def at(self, where: str) -> Iterator[None]:
-        try:
-            yield
-        except ValidationError as error:
-            self.lines.append(explain(error, where))
-        except GristmillError as error:
-            self.lines.append(f"  {where}: {error}")
-
-    def add(self, where: str, what: str) -> None:
-        self.lines.append(f"  {where}: {what}")
-
-
 def _load(recipe: Recipe, path: Path, cards: Path | None) -> LoadedRecipe:
-    faults = _Faults()
+    faults = Faults()
     cast = _load_cards(recipe, cards, faults)
     prompts = tuple(_load_prompts(recipe, path.parent, faults))
     responses = tuple(_load_responses(recipe, faults))
@@ -176,15 +159,13 @@ def _load(recipe: Recipe, path: Path, cards: Path | None) -> LoadedRecipe:
     judges = tuple(_load_judges(recipe, faults))
     loaded = LoadedRecipe(recipe, path, prompts, responses, filters, judges, cast, "")
     if not faults.lines:
-        _check_roles(loaded, faults)
-        _check_rewards(loaded, faults)
-        _check_outcome(loaded, faults)
+        check_whole(loaded, faults)
     if faults.lines:
         raise RecipeError(f"the recipe {path} is wrong:\n" + "\n".join(faults.lines))
     return LoadedRecipe(recipe, path, prompts, responses, filters, judges, cast, _fingerprint(loaded))
 
 
-def _load_cards(recipe: Recipe, folder: Path | None, faults: _Faults) -> dict[str, ModelCard]:
+def _load_cards(recipe: Recipe, folder: Path | None, faults: Faults) -> dict[str, ModelCard]:
     cards = {}
     for role, name in recipe.models.items():
         with faults.at(f"models.{role}"):
@@ -214,7 +195,7 @@ def _checked(kind: Kind, name: str, raw: dict[str, Any]) -> BaseModel:
     return options.model_validate(raw)
 
 
-def _load_prompts(recipe: Recipe, folder: Path, faults: _Faults) -> Iterator[LoadedTechnique]:
+def _load_prompts(recipe: Recipe, folder: Path, faults: Faults) -> Iterator[LoadedTechnique]:
     for number, entry in enumerate(recipe.prompts):
         with faults.at(f"prompts.{number}"):
             options = _checked("prompts", entry.technique, entry.options)
@@ -222,13 +203,13 @@ def _load_prompts(recipe: Recipe, folder: Path, faults: _Faults) -> Iterator[Loa
             yield LoadedTechnique(entry.technique, options, module.items(options, folder) if hasattr(module, "items") else 1)
 
 
-def _load_responses(recipe: Recipe, faults: _Faults) -> Iterator[LoadedResponse]:
+def _load_responses(recipe: Recipe, faults: Faults) -> Iterator[LoadedResponse]:
     for number, entry in enumerate(recipe.responses):
         with faults.at(f"responses.{number}"):
             yield LoadedResponse(entry.technique, _checked("responses", entry.technique, entry.options), entry.samples, entry.only)
 
 
-def _load_filters(recipe: Recipe, faults: _Faults) -> Iterator[LoadedFilter]:
+def _load_filters(recipe: Recipe, faults: Faults) -> Iterator[LoadedFilter]:
     for number, entry in enumerate(recipe.filters):
         with faults.at(f"filters.{number}"):
             given = entry.options
@@ -237,60 +218,10 @@ def _load_filters(recipe: Recipe, faults: _Faults) -> Iterator[LoadedFilter]:
             yield LoadedFilter(entry.filter, _checked("filters", entry.filter, given).model_dump(), entry.bars == "row")
 
 
-def _load_judges(recipe: Recipe, faults: _Faults) -> Iterator[LoadedJudge]:
+def _load_judges(recipe: Recipe, faults: Faults) -> Iterator[LoadedJudge]:
     for number, entry in enumerate(recipe.pairs.judges if recipe.pairs else ()):
         with faults.at(f"pairs.judges.{number}"):
             yield LoadedJudge(entry.judge, _checked("judges", entry.judge, entry.options))
-
-
-def _check_roles(loaded: LoadedRecipe, faults: _Faults) -> None:
-    wanted = {role: "its techniques ask it" for role, _ in loaded.samplings()}
-    if loaded.recipe.score is not None:
-        wanted["reward"] = "score asks it; `score: null` leaves scoring out"
-    for role, why in sorted(wanted.items()):
-        if role not in loaded.cards:
-            faults.add("models", f"no model plays the role {role!r}: {why}")
-
-
-def _check_rewards(loaded: LoadedRecipe, faults: _Faults) -> None:
-    facts = loaded.cards["reward"].reward if "reward" in loaded.cards else None
-    readers = [(f"filters.{n}", one.name) for n, one in enumerate(loaded.filters) if getattr(one.function, "reads_reward", False)]
-    judges = [(f"pairs.judges.{n}", one.name) for n, one in enumerate(loaded.judges) if getattr(one.module, "READS_REWARD", False)]
-    if loaded.recipe.score is None:
-        for where, name in (*readers, *judges):
-            faults.add(where, f"{name} reads rewards, and `score: null` leaves scoring out: score, or name other {where.partition('.')[0]}")
-        return
-    if facts is None:
-        return
-    unknown = sorted(set(loaded.recipe.score.weights or {}) - set(facts.attributes))
-    if unknown:
-        faults.add("score.weights", f"{loaded.cards['reward'].id} gives no {', '.join(unknown)}: it gives {', '.join(facts.attributes)}")
-    for number, one in enumerate(loaded.filters):
-        if getattr(one.function, "reads_reward", False):
-            with faults.at(f"filters.{number}"):
-                _check_threshold(one, loaded.cards["reward"])
-
-
-def _check_threshold(one: LoadedFilter, card: ModelCard) -> None:
-    facts = card.reward
-    assert facts is not None
-    if not facts.comparable_across_prompts:
-        raise RecipeError(f"{one.name} sets one mark for all prompts, and {card.id}'s numbers compare answers to one prompt only: use the judge reward_margin")
-    attribute = one.parameters["attribute"]
-    if attribute not in ("reward", *facts.attributes):
-        raise RecipeError(f"{card.id} gives no {attribute!r}: it gives {', '.join(facts.attributes)}")
-
-
-def _check_outcome(loaded: LoadedRecipe, faults: _Faults) -> None:
-    made = {one.name for one in loaded.prompts}
-    for number, response in enumerate(loaded.responses):
-        for name in sorted(set(response.only) - made):
-            faults.add(f"responses.{number}.only", f"{name!r} is no prompt technique of this recipe: {suggest(name, tuple(sorted(made)))}")
-    for number, one in enumerate(loaded.prompts):
-        if not any(response.answers(one.name) for response in loaded.responses):
-            faults.add(f"prompts.{number}", f"nothing in responses answers the prompts of {one.name}")
-    if loaded.recipe.pairs is None and loaded.recipe.sft is None:
-        faults.add("sft", "neither instruction data nor pairs are to be made: give `sft`, `pairs` or both")
 
 
 def _fingerprint(loaded: LoadedRecipe) -> str:

@@ -1,0 +1,94 @@
+"""What can be wrong with a recipe whose parts are each right by themselves; and how faults are collected, to be told all at once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from schemas.errors import GristmillError, RecipeError
+from schemas.model_card import ModelCard
+from schemas.recipe import explain
+from tasks.discovery import suggest
+
+if TYPE_CHECKING:
+    from tasks.catalogue import LoadedFilter, LoadedRecipe
+
+
+@dataclass
+class Faults:
+    """Faults found so far, a line each."""
+
+    lines: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def at(self, where: str) -> Iterator[None]:
+        """Note what is raised in here, and go on."""
+        try:
+            yield
+        except ValidationError as error:
+            self.lines.append(explain(error, where))
+        except GristmillError as error:
+            self.lines.append(f"  {where}: {error}")
+
+    def add(self, where: str, what: str) -> None:
+        """Note a fault."""
+        self.lines.append(f"  {where}: {what}")
+
+
+def check_whole(loaded: "LoadedRecipe", faults: Faults) -> None:
+    """Check what no part of a recipe shows by itself."""
+    _check_roles(loaded, faults)
+    _check_rewards(loaded, faults)
+    _check_outcome(loaded, faults)
+
+
+def _check_roles(loaded: "LoadedRecipe", faults: Faults) -> None:
+    wanted = {role: "its techniques ask it" for role, _ in loaded.samplings()}
+    if loaded.recipe.score is not None:
+        wanted["reward"] = "score asks it; `score: null` leaves scoring out"
+    for role, why in sorted(wanted.items()):
+        if role not in loaded.cards:
+            faults.add("models", f"no model plays the role {role!r}: {why}")
+
+
+def _check_rewards(loaded: "LoadedRecipe", faults: Faults) -> None:
+    facts = loaded.cards["reward"].reward if "reward" in loaded.cards else None
+    readers = [(f"filters.{n}", one.name) for n, one in enumerate(loaded.filters) if getattr(one.function, "reads_reward", False)]
+    judges = [(f"pairs.judges.{n}", one.name) for n, one in enumerate(loaded.judges) if getattr(one.module, "READS_REWARD", False)]
+    if loaded.recipe.score is None:
+        for where, name in (*readers, *judges):
+            faults.add(where, f"{name} reads rewards, and `score: null` leaves scoring out: score, or name other {where.partition('.')[0]}")
+        return
+    if facts is None:
+        return
+    unknown = sorted(set(loaded.recipe.score.weights or {}) - set(facts.attributes))
+    if unknown:
+        faults.add("score.weights", f"{loaded.cards['reward'].id} gives no {', '.join(unknown)}: it gives {', '.join(facts.attributes)}")
+    for number, one in enumerate(loaded.filters):
+        if getattr(one.function, "reads_reward", False):
+            with faults.at(f"filters.{number}"):
+                _check_threshold(one, loaded.cards["reward"])
+
+
+def _check_threshold(one: "LoadedFilter", card: ModelCard) -> None:
+    facts = card.reward
+    assert facts is not None
+    if not facts.comparable_across_prompts:
+        raise RecipeError(f"{one.name} sets one mark for all prompts, and {card.id}'s numbers compare answers to one prompt only: use the judge reward_margin")
+    attribute = one.parameters["attribute"]
+    if attribute not in ("reward", *facts.attributes):
+        raise RecipeError(f"{card.id} gives no {attribute!r}: it gives {', '.join(facts.attributes)}")
+
+
+def _check_outcome(loaded: "LoadedRecipe", faults: Faults) -> None:
+    made = {one.name for one in loaded.prompts}
+    for number, response in enumerate(loaded.responses):
+        for name in sorted(set(response.only) - made):
+            faults.add(f"responses.{number}.only", f"{name!r} is no prompt technique of this recipe: {suggest(name, tuple(sorted(made)))}")
+    for number, one in enumerate(loaded.prompts):
+        if not any(response.answers(one.name) for response in loaded.responses):
+            faults.add(f"prompts.{number}", f"nothing in responses answers the prompts of {one.name}")
+    if loaded.recipe.pairs is None and loaded.recipe.sft is None:
+        faults.add("sft", "neither instruction data nor pairs are to be made: give `sft`, `pairs` or both")
