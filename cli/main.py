@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -22,13 +23,22 @@ INTERRUPTED = 130
 USAGE = 2
 
 
+@dataclass
+class _Shown:
+    """What the front page's options ask to see."""
+
+    tracebacks: bool = False
+
+
+_SHOWN = _Shown()
+
+
 @app.callback(epilog="Example: gristmill run recipes/rehearsal.yaml    Every command has its own --help.")
 def front_page(
     debug: Annotated[bool, typer.Option("--debug", envvar="GRISTMILL_DEBUG", help="Show tracebacks.")] = False,
 ) -> None:
     """Make training data for language models: from seeds and a recipe to a published, documented Parquet release."""
-    if debug:
-        os.environ["GRISTMILL_DEBUG"] = "1"
+    _SHOWN.tracebacks = debug
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(error: GristmillError) -> int:
-    if _debugging():
+    if _SHOWN.tracebacks:
         _print_traceback(error)
     if isinstance(error, RunInterruptedError):
         return INTERRUPTED
@@ -78,7 +88,7 @@ def _confess(error: Exception) -> int:
     log_defect(error)
     where = f"The traceback is in {LOG.path}." if LOG.path else "See the traceback with: gristmill --debug …"
     complain(f"{type(error).__name__}: {error}", hint=f"This is a defect of Gristmill's, not of your recipe. {where}\n{_notes(error)}".rstrip())
-    if _debugging():
+    if _SHOWN.tracebacks:
         _print_traceback(error)
     return 1
 
@@ -86,10 +96,6 @@ def _confess(error: Exception) -> int:
 def _notes(error: BaseException) -> str:
     """Give what was added to an error on its way: how to go on."""
     return "\n".join(getattr(error, "__notes__", ()))
-
-
-def _debugging() -> bool:
-    return os.environ.get("GRISTMILL_DEBUG", "").lower() not in ("", "0", "false", "no")
 
 
 def _print_traceback(error: BaseException) -> None:
