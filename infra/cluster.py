@@ -140,6 +140,8 @@ def _config() -> dict[str, Any]:
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
         "distributed.diagnostics.nvml": False,
+        # A pause waits for results to be fetched away. Ours are files, so a paused worker would wait for ever; one over its limit is better ended and said so.
+        "distributed.worker.memory.pause": False,
     }
 
 

@@ -14,8 +14,10 @@ from infra.storage import damaged, storage_error
 from tasks.dedup.arrays import ROW
 from tasks.dedup.plan import Kind
 
+BATCH_BYTES = 2 << 20
+"""Text decoded at once, about: it stays in the second-level cache from decoding to hashing, and memory stays small with long texts."""
 BATCH_ROWS = 1024
-"""Rows decoded at once: some 2 MB of text, which stay in the second-level cache from decoding to hashing."""
+"""Most rows decoded at once."""
 
 _CONTENT = "messages.list.element.content"
 _COLUMNS: dict[Kind, list[str]] = {
@@ -45,7 +47,7 @@ def read_batches(shard: Path, kind: Kind) -> Iterator[Batch]:
     """Read a shard's records in order."""
     with _open(shard) as file:
         try:
-            for batch in file.iter_batches(BATCH_ROWS, columns=_COLUMNS[kind], use_threads=False):
+            for batch in file.iter_batches(_batch_rows(file.metadata), columns=_COLUMNS[kind], use_threads=False):
                 yield Batch(_rows(batch, kind), join_turns(batch.column("messages")))
         except pa.ArrowException as error:
             raise damaged(shard, error) from error
@@ -76,11 +78,16 @@ def format_ids(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> pa.Array:
 
 def _open(shard: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(shard, memory_map=False)
+        return pq.ParquetFile(shard, buffer_size=BATCH_BYTES)
     except OSError as error:
         raise storage_error(shard, error, "read") from error
     except pa.ArrowException as error:
         raise damaged(shard, error) from error
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    stored = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    return int(min(BATCH_ROWS, max(1, BATCH_BYTES * metadata.num_rows // max(1, stored))))
 
 
 def _rows(batch: pa.RecordBatch, kind: Kind) -> NDArray[np.void]:
