@@ -1,13 +1,19 @@
-"""The log file of a data folder: what Prefect, Dask and Python's warnings say goes there, not to the terminal."""
+"""The log file of a data folder: what Prefect, Dask and Python's warnings say goes there, not to the terminal.
+
+So does whatever a child process or a C library writes to the standard streams (Ctrl-C at a terminal reaches Dask's workers, too, and each prints a
+traceback): only this program's own `sys.stdout` and `sys.stderr` still lead where they led.
+"""
 
 import logging
 import logging.handlers
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from schemas.errors import StorageError
 
@@ -46,7 +52,7 @@ def log_to(data: Path) -> Iterator[Path]:
     LOG.path = path
     # The process that Python keeps for multiprocessing prints this one when Dask's workers were killed; it knows of no log file.
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning")))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _streams_to_ourselves(path):
         logging.captureWarnings(True)
         try:
             yield path
@@ -55,6 +61,33 @@ def log_to(data: Path) -> Iterator[Path]:
             root.removeHandler(handler)
             root.setLevel(level)
             handler.close()
+
+
+@contextmanager
+def _streams_to_ourselves(path: Path) -> Iterator[None]:
+    """Give descriptors 1 and 2, which children inherit, to the log file, and keep the real ones for `sys.stdout` and `sys.stderr`."""
+    plain = sys.stdout, sys.stderr
+    for stream in plain:
+        stream.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    with path.open("ab") as log:
+        for number in (1, 2):
+            os.dup2(log.fileno(), number)
+    sys.stdout, sys.stderr = (_like(stream, handle) for stream, handle in zip(plain, kept, strict=True))
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        sys.stdout, sys.stderr = plain
+        for number, handle in zip((1, 2), kept, strict=True):
+            os.dup2(handle, number)
+            os.close(handle)
+
+
+def _like(stream: TextIO, handle: int) -> TextIO:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return open(handle, "w", buffering=1, encoding=encoding, errors="replace", closefd=False)
 
 
 def log_defect(error: BaseException) -> None:

@@ -1,5 +1,6 @@
 """`gristmill run`, as a user and as a script meet it: stops and resumes, words at the end, and nothing left behind."""
 
+import os
 import signal
 import subprocess
 import time
@@ -10,9 +11,9 @@ import psutil
 import pytest
 
 from cli.run import resume_command
-from tests.harness import SMALL, Factory
+from tests.harness import GRISTMILL, SMALL, Factory
 
-MOMENTS = ["starting Prefect", "starting the embedded Triton", "prompts: started"]
+MOMENTS = ["starting Prefect", "starting the embedded Triton", "screen: started"]
 
 
 @pytest.fixture
@@ -36,6 +37,12 @@ def wait_for(text: str, process: "subprocess.Popen[str]") -> str:
         if text in line:
             return said
     raise AssertionError(f"ended before {text!r}: {said}")
+
+
+def start_in_a_terminal(factory: Factory, *arguments: str) -> "subprocess.Popen[str]":
+    """Start a command as the leader of a process group of its own."""
+    command = [GRISTMILL, *arguments]
+    return subprocess.Popen(command, env=factory.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def still_alive(processes: list[psutil.Process], patience_s: float = 30.0) -> list[str]:
@@ -78,10 +85,13 @@ def test_run_says_that_a_data_folder_can_not_be_written(tmp_path: Path, recipe: 
 @pytest.mark.triton
 @pytest.mark.parametrize(("number", "moment"), [(signal.SIGINT, MOMENTS[0]), (signal.SIGTERM, MOMENTS[1]), (signal.SIGINT, MOMENTS[2])], ids=str)
 def test_a_stopped_run_says_how_to_go_on_and_leaves_nothing_behind(alone: Factory, recipe: Path, number: signal.Signals, moment: str) -> None:
-    with alone.start("run", str(recipe)) as process:
+    with start_in_a_terminal(alone, "run", str(recipe)) as process:
         wait_for(moment, process)
         children = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(number)
+        if number is signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does on Ctrl-C: to the children, too
+        else:
+            process.send_signal(number)
         assert process.stderr is not None
         said = process.stderr.read()
 
