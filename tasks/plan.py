@@ -77,13 +77,13 @@ class Plan:
 def plan(loaded: LoadedRecipe, settings: Settings, *, check: bool = True) -> Plan:
     """Plan a run; engines that can't be reached are part of the plan, not an error."""
     prompts = sum(one.requested for one in loaded.prompts)
-    answered = {one: sum(tech.requested for tech in loaded.prompts if one.answers(tech.name)) * one.samples for one in loaded.responses}
-    conversations = sum(answered.values())
+    answered = [(one, sum(tech.requested for tech in loaded.prompts if one.answers(tech.name)) * one.samples) for one in loaded.responses]
+    conversations = sum(rows for _, rows in answered)
     calls = [row for one in loaded.prompts for row in _plan_technique(one, loaded)]
-    calls += [row for one, rows in answered.items() for row in _plan_response(one, rows, loaded)]
+    calls += [row for one, rows in answered for row in _plan_response(one, rows, loaded)]
     if loaded.recipe.score is not None:
         card = loaded.cards["reward"].id
-        calls.append(PlannedCalls("score", "reward", "reward", card, conversations, sum(_length(one) * rows for one, rows in answered.items()), 0))
+        calls.append(PlannedCalls("score", "reward", "reward", card, conversations, sum(_length(one) * rows for one, rows in answered), 0))
     bands, rows, curve = _plan_dedup(loaded.recipe.dedup.near)
     shards = -(-prompts // loaded.recipe.shard_records)
     engines = tuple(_check_engines(loaded, settings)) if check else ()

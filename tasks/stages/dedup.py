@@ -8,10 +8,11 @@ from schemas.run import ShardReport
 from tasks.dedup import drop_copies, find_copies, read_copies
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
-from tasks.stages.fan_out import on_dask
+from tasks.stages.fan_out import on_dask, stage_task
 from tasks.tally import tally
 
 
+@stage_task
 def dedup_conversations(run: Run, shards: int) -> None:
     """Find copies over all shards, then drop them shard by shard."""
     if len(run.committed("dedup", shards)) < shards:

@@ -5,7 +5,8 @@ Both keep a bounded window of shards under way, skip what an earlier process com
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from schemas.errors import EngineError
 from schemas.run import ShardReport
@@ -16,10 +17,29 @@ from tasks.run_state import Job, Run
 if TYPE_CHECKING:
     from prefect import Task
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
 # Shards queued at the scheduler beyond those being worked on: hides its latency and bounds its memory.
 QUEUED_PER_WORKER = 3
 
 METER_TOPIC = "gristmill-calls"
+
+
+def stage_task(work: Callable[Concatenate[Run, Given], Result]) -> Callable[Concatenate[Run, Given], Result]:
+    """Show a stage whose shards run on Dask as one task in Prefect's UI, named after its module."""
+
+    @wraps(work)
+    def call(run: Run, /, *arguments: Given.args, **more: Given.kwargs) -> Result:
+        from prefect import Task
+        from prefect.cache_policies import NO_CACHE
+        from prefect.utilities.annotations import quote
+
+        name = work.__module__.rpartition(".")[2]
+        task: Task[..., Result] = Task(work, name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
+        return task(quote(run), *arguments, **more)
+
+    return call
 
 
 def shard_task(work: Callable[..., ShardReport]) -> "Task[..., ShardReport]":

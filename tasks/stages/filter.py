@@ -10,10 +10,11 @@ from tasks.catalogue import LoadedFilter
 from tasks.filtering import filter_table
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
-from tasks.stages.fan_out import on_dask
+from tasks.stages.fan_out import on_dask, stage_task
 from tasks.tally import tally
 
 
+@stage_task
 def filter_conversations(run: Run, shards: int) -> None:
     """Filter all conversations."""
     on_dask(run, "filter", partial(filter_shard, filters=run.loaded.filters), range(shards))

@@ -15,10 +15,11 @@ from tasks.catalogue import LoadedJudge
 from tasks.pairing import settle
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
-from tasks.stages.fan_out import on_dask
+from tasks.stages.fan_out import on_dask, stage_task
 from tasks.tally import tally
 
 
+@stage_task
 def pair_conversations(run: Run, shards: int) -> None:
     """Select and pair over all shards."""
     on_dask(run, "pair", partial(pair_shard, recipe=run.loaded.recipe, judges=run.loaded.judges), range(shards))

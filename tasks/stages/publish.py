@@ -9,9 +9,11 @@ from tasks.release import publish_release
 from tasks.release_inputs import read_inputs
 from tasks.report.scores import gather_scores
 from tasks.run_state import Run, RunOutcome, finished_outcome
+from tasks.stages.fan_out import stage_task
 from tasks.stages.validate import merged_results
 
 
+@stage_task
 def publish_run(run: Run) -> RunOutcome:
     """Publish the run's release under the next version of its name; done again after a crash, it is the same version."""
     HUB.stage_begins("publish", shards=1, committed={})

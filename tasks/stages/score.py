@@ -21,13 +21,14 @@ from tasks.catalogue import find_verifier
 from tasks.progress import HUB
 from tasks.rollout import Refused, ShardCalls, hand_over, open_calls, run_records
 from tasks.run_state import Job, Run, read_meter
-from tasks.stages.fan_out import METER_TOPIC, map_on_dask, on_dask
+from tasks.stages.fan_out import METER_TOPIC, map_on_dask, on_dask, stage_task
 from tasks.tally import tally
 
 # How often a worker tells the driver of its calls while it scores.
 METER_S = 0.5
 
 
+@stage_task
 def score_conversations(run: Run, shards: int) -> None:
     """Grade all conversations."""
     score = run.loaded.recipe.score

@@ -10,11 +10,12 @@ from schemas.run import ShardReport
 from tasks.dedup import drop_copies, find_copies, read_copies
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
-from tasks.stages.fan_out import on_dask
+from tasks.stages.fan_out import on_dask, stage_task
 from tasks.stages.reshard import count_rows, reshard_prompts
 from tasks.tally import tally
 
 
+@stage_task
 def screen_prompts(run: Run, parts: list[Path]) -> int:
     """Screen all prompts; give the number of shards of all later stages."""
     shards = -(-count_rows(parts) // run.loaded.recipe.shard_records)

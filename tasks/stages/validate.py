@@ -16,7 +16,7 @@ from schemas.records import Conversation, Drop, Preference, Prompt
 from schemas.run import ShardReport
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
-from tasks.stages.fan_out import map_on_dask
+from tasks.stages.fan_out import map_on_dask, stage_task
 from tasks.tally import tally
 from tasks.validation import CheckResult, PartitionResult, merge_results, partition_parts, read_contracted, refuse_failures, split_failures, validate_partition
 
@@ -26,6 +26,7 @@ RECORDS: dict[str, type] = {"prompts": Prompt, "sft": Conversation, "preferences
 Partition = tuple[str, tuple[Path, ...]]
 
 
+@stage_task
 def validate_rows(run: Run, shards: int) -> None:
     """Validate every partition. Raises ContractError naming what failed."""
     partitions = list_partitions(run, shards)
