@@ -96,7 +96,9 @@ def ours(documents: list[Document], folder: Path) -> Iterator[Finding]:
 
 def dedup(client: "Client", shards: list[Path], folder: Path, options: DedupOptions) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
+    started = time.perf_counter()
     copies = find_copies(client, shards, folder / "work", options, kind="prompt")
+    print(f"found copies in {len(shards)} shards in {time.perf_counter() - started:.2f} s; the rest is parting and writing shards")
     run_tasks(client, partial(part_shard, copies, folder), shards)
     return copies
 
