@@ -23,7 +23,7 @@ from tasks.catalogue import LoadedRecipe, LoadedTechnique, load_recipe
 from tasks.catalogue import rehearse as on_rehearsal_models
 from tasks.filtering import filter_conversations
 from tasks.pairing import settle as settle_answers
-from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, journal_path, run_records
+from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, run_records
 from tasks.run_state import check_engines, open_addresses
 from tasks.stages.responses import Sample, list_samples
 from tasks.stages.score import grade, published_weights, reduce_reward, verify
@@ -162,7 +162,7 @@ def _open_desk(loaded: LoadedRecipe, settings: Settings) -> Iterator[_Desk]:
         stack.callback(shutil.rmtree, folder.root, ignore_errors=True)
         session = stack.enter_context(contextlib.closing(EngineSession(settings, open_addresses(loaded, settings, stack, log_path=None))))
         cast = check_engines(loaded, session)
-        journal = journal_path(folder, "preview", 0)
+        journal = folder.journal("preview", 0)
         stack.callback(_keep, store, journal)
         yield _Desk(loaded, session, cast, store, stack.enter_context(Journal.open(journal)))
 

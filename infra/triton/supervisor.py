@@ -78,6 +78,8 @@ def _start(plan: dict[str, Any], prctl: Any) -> "subprocess.Popen[bytes]":
     with open(plan["log"], "ab") as log:
         return subprocess.Popen(  # noqa: S603
             plan["command"],
+            # The stub imports from its working folder; it takes no notice of PYTHONPATH.
+            cwd=f"{plan['folder']}/python",
             env=plan["env"],
             stdin=subprocess.DEVNULL,
             stdout=log,

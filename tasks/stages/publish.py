@@ -28,4 +28,5 @@ def publish_run(run: Run) -> RunOutcome:
     scores = gather_scores(inputs.scored, inputs.parts)
     means = {one.name: one.kept_mean for one in scores.histograms if one.kept_mean is not None}
     run.view.tell_outcome(tuple(inputs.stages), summarise(f"{release.name}/{release.version}", release.path, release.rows, means))
+    HUB.say("closing")
     return finished_outcome(run.ledger, run.ledger.run(run.run_id), already=False)

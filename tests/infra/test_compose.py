@@ -43,7 +43,7 @@ def test_compose_file_fits_the_compose_specification() -> None:
     carrier = importlib.util.find_spec("check_jsonschema")
     if carrier is None or carrier.origin is None:
         pytest.skip("NO COMPOSE SCHEMA HERE: the package check-jsonschema, which carries it, is not installed; the file is not checked against it")
-    import jsonschema  # type: ignore[import-untyped]
+    import jsonschema
 
     schema = json.loads((Path(carrier.origin).parent / "builtin_schemas" / "vendor" / "compose-spec.json").read_text(encoding="utf-8"))
     faults = jsonschema.validators.validator_for(schema)(schema).iter_errors(COMPOSE)

@@ -1,0 +1,58 @@
+"""A plan's calls and tokens add up, with no engine there."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.settings import read_settings
+from tasks.catalogue import load_recipe
+from tasks.plan import Plan, plan
+
+RECIPE = """
+name: planned
+models: {writer: nemotron-4-340b-instruct, responder: nemotron-4-340b-instruct, user: nemotron-4-340b-instruct, reward: nemotron-4-340b-reward}
+prompts:
+  - {technique: open_qa, topics: 5, subtopics: 4, questions: 3, revise: true, sampling: {max_tokens: 100}}
+responses:
+  - {technique: answer, samples: 2, sampling: {max_tokens: 200}}
+  - {technique: answer, samples: 2, sampling: {max_tokens: 200}}
+"""
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Plan:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return plan(load_recipe(path), read_settings(data=tmp_path), check=False)
+
+
+def test_plan_counts_calls_step_by_step(planned: Plan) -> None:
+    calls = {one.name: one.calls for one in planned.calls if one.stage == "prompts"}
+    assert calls == {"open_qa/topics": 1, "open_qa/subtopics": 5, "open_qa/questions": 20, "open_qa/revise": 60}
+
+
+def test_plan_counts_every_response_entry(planned: Plan) -> None:
+    assert planned.prompts == 60
+    assert planned.conversations == 240
+    assert [one.calls for one in planned.calls if one.stage == "responses"] == [120, 120]
+    assert [one.calls for one in planned.calls if one.stage == "score"] == [240]
+
+
+def test_plan_adds_up(planned: Plan) -> None:
+    assert planned.total.calls == sum(one.calls for one in planned.calls) == 86 + 240 + 240
+    assert planned.total.completion_tokens == 86 * 100 + 240 * 200
+
+
+def test_plan_gives_the_dedup_curve(planned: Plan) -> None:
+    chances = dict(planned.curve)
+    assert chances[0.0] == 0
+    assert chances[1.0] == 1
+    assert chances[0.9] > 0.95
+
+
+def test_plan_of_absent_engines_says_how_to_name_them(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE, encoding="utf-8")
+    engines = plan(load_recipe(path), read_settings(data=tmp_path, engines="")).engines
+    assert {one.role for one in engines} == {"writer", "responder", "user", "reward"}
+    assert all("GRISTMILL_ENGINES" in (one.error or "") for one in engines)
