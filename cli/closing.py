@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from cli.console import out
+from cli.console import out, program
 from cli.figures import clock, count, share, short
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ def next_commands(release: str, run_id: str, data: Path | None, *, width: int) -
     """Suggest what to do with a release, in commands that can be copied: one a line, never broken."""
     where = ["--data", str(data)] if data else []
     suggested = {
-        shlex.join(["gristmill", "sample", release, *where]): "see some of its rows",
-        shlex.join(["gristmill", "report", run_id, *where]): "scores, drops, accounts, in one page",
-        shlex.join(["gristmill", "releases", "verify", release, *where]): "read it all again and check it",
+        shlex.join([program(), "sample", release, *where]): "see some of its rows",
+        shlex.join([program(), "report", run_id, *where]): "scores, drops, accounts, in one page",
+        shlex.join([program(), "releases", "verify", release, *where]): "read it all again and check it",
     }
     longest = max(len(command) for command in suggested)
     if 2 + longest + 3 + max(len(purpose) for purpose in suggested.values()) > width:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +25,12 @@ def out() -> Console:
 def err() -> Console:
     """The console for progress and errors."""
     return _console(stderr=True)
+
+
+def program() -> str:
+    """Say how this user can call us again: by name where that is on PATH, else by the path called just now."""
+    called = sys.argv[0]
+    return called if Path(called).name == "gristmill" and not shutil.which("gristmill") else "gristmill"
 
 
 def watched(console: Console) -> bool:

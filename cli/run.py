@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import err, print_json
+from cli.console import err, print_json, program
 from schemas.errors import NotFoundError, RunBusyError, RunInterruptedError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def finished_before(loaded: "LoadedRecipe", settings: "Settings") -> "RunOutcome
 
 def resume_command(recipe: Path, *, data: Path | None, rehearse: bool) -> str:
     """Write the command that goes on with a run."""
-    words = ["gristmill", "run", str(recipe), *(["--data", str(data)] if data else []), *(["--rehearse"] if rehearse else [])]
+    words = [program(), "run", str(recipe), *(["--data", str(data)] if data else []), *(["--rehearse"] if rehearse else [])]
     return shlex.join(words)
 
 

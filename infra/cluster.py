@@ -4,9 +4,13 @@ A local cluster belongs to this process: bound to loopback, without a dashboard,
 several workers' pools of threads would fight over the cores), gone when the block ends or this process is killed.
 """
 
+import itertools
 import logging
+import queue
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from infra.settings import Settings
@@ -20,6 +24,11 @@ Result = TypeVar("Result")
 
 CONNECT_S = 10
 """Longest wait for a scheduler given by address, and for its first worker."""
+QUEUED_PER_WORKER = 3
+"""Tasks handed to the scheduler beyond those being worked on: hides its latency, and bounds its memory at any number of shards."""
+LONELY_S = 60
+"""How long a cluster may be without any worker: a nanny takes some seconds to replace one."""
+_LOOK_S = 5.0
 RETRIES = 3
 """Of a task that failed for itself; a task whose worker died is run again without being counted here."""
 
@@ -57,18 +66,64 @@ def count_workers(client: "Client") -> int:
 
 
 def run_tasks(client: "Client", work: Callable[[Given], Result], items: Iterable[Given]) -> list[Result]:
-    """Run `work` on each item and return the results in order; keep them small, they come to this process.
+    """Run `work` on each item and return the results in order; see `map_tasks`."""
+    found = {number: result for (number, _), result in map_tasks(client, partial(_without_number, work), enumerate(items))}
+    return [found[number] for number in sorted(found)]
+
+
+def _without_number(work: Callable[[Given], Result], numbered: tuple[int, Given]) -> Result:
+    return work(numbered[1])
+
+
+def map_tasks(client: "Client", work: Callable[[Given], Result], items: Iterable[Given]) -> Iterator[tuple[Given, Result]]:
+    """Run `work` on each item and yield (item, result) as they end, a bounded number under way; keep results small, they come to this process.
 
     The work must bear being done twice: a dead worker's tasks are run again. Raises what the work raised; GristmillError if workers
-    keep dying on it, or the scheduler is lost.
+    keep dying on it, if none is left, or if the scheduler is lost.
     """
+    window = QUEUED_PER_WORKER * count_workers(client)
+    waiting, under_way = iter(items), dict[Any, tuple[Any, Given]]()
+    ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    try:
+        with _told_plainly():
+            while True:
+                for item in itertools.islice(waiting, window - len(under_way)):
+                    future = client.submit(work, item, pure=False, retries=RETRIES)
+                    under_way[future.key] = (future, item)
+                    future.add_done_callback(ended.put)
+                if not under_way:
+                    return
+                future = _next_ended(client, ended)
+                yield under_way.pop(future.key)[1], future.result()
+    finally:
+        with suppress(Exception):
+            client.cancel([future for future, _ in under_way.values()])
+
+
+def _next_ended(client: "Client", ended: "queue.SimpleQueue[Any]") -> Any:
+    """Wait for a task to end; give up once there has been no worker for a while: Dask itself would wait for one for ever."""
+    alone_since: float | None = None
+    while True:
+        with suppress(queue.Empty):
+            return ended.get(timeout=_LOOK_S)
+        if client.scheduler_info(n_workers=-1)["workers"]:
+            alone_since = None
+            continue
+        alone_since = alone_since or time.monotonic()
+        if time.monotonic() - alone_since > LONELY_S:
+            raise GristmillError(
+                f"all Dask workers have been gone for {LONELY_S} s: see that they run, and run this version of Gristmill; then run the same command again"
+            )
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError
     from distributed.comm.core import CommClosedError
 
-    futures = client.map(work, list(items), pure=False, retries=RETRIES)
     try:
-        results: list[Result] = client.gather(futures)
+        yield
     except KilledWorker as error:
         raise GristmillError(
             f"a Dask worker died {error.allowed_failures + 1} times on the same task ({error.task}): give workers more memory"
@@ -76,10 +131,6 @@ def run_tasks(client: "Client", work: Callable[[Given], Result], items: Iterable
         ) from error
     except (FutureCancelledError, CommClosedError, TimeoutError) as error:
         raise GristmillError(f"lost the Dask scheduler ({error}): run the same command again, it goes on where it stopped") from error
-    finally:
-        with suppress(Exception):
-            client.cancel(futures)
-    return results
 
 
 @contextmanager

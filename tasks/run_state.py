@@ -181,7 +181,7 @@ def _cluster_in_background(settings: Settings) -> "Iterator[Future[Client]]":
             from infra.cluster import open_cluster, preload
 
             client = stack.enter_context(open_cluster(settings))
-            preload(client, ["great_expectations"])
+            preload(client, ["tasks.dedup.steps", "great_expectations"])
             return client
 
         yield thread.submit(start)

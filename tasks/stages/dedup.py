@@ -2,10 +2,10 @@
 
 import time
 
-from infra.storage import read_records, write_records
-from schemas.records import Conversation, Drop
+from infra.storage import read_table, write_records, write_table
+from schemas.records import Drop
 from schemas.run import ShardReport
-from tasks.dedup import drop_copies, find_copies, read_copies
+from tasks.dedup import drop_copies_from_table, find_copies
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
 from tasks.stages.fan_out import on_dask, stage_task
@@ -25,9 +25,8 @@ def dedup_conversations(run: Run, shards: int) -> None:
 def dedup_shard(job: Job, shard: int) -> ShardReport:
     """Drop one shard's copies."""
     started = time.monotonic()
-    conversations = read_records(job.folder.part("filter", shard), Conversation)
-    copies = read_copies(job.folder.root / "dedup" / "work" / "copies.parquet", [one.conversation_id for one in conversations])
-    kept, drops = drop_copies(conversations, copies, stage="dedup")
-    write_records(job.folder.part("dedup", shard), kept, Conversation)
-    write_records(job.folder.dropped("dedup", shard), drops, Drop)
-    return ShardReport(len(conversations), len(kept), tally(drops), seconds=time.monotonic() - started)
+    conversations = read_table(job.folder.part("filter", shard))
+    kept, drops = drop_copies_from_table(conversations, job.folder.root / "dedup" / "work" / "copies.parquet", "conversation", stage="dedup")
+    write_table(job.folder.part("dedup", shard), kept)
+    write_records(job.folder.dropped("dedup", shard), sorted(drops, key=lambda drop: drop.drop_id), Drop)
+    return ShardReport(conversations.num_rows, kept.num_rows, tally(drops), seconds=time.monotonic() - started)

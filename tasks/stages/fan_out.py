@@ -3,9 +3,9 @@
 Both keep a bounded window of shards under way, skip what an earlier process committed, and commit each shard once, on this side.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from schemas.errors import EngineError
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
-
-# Shards queued at the scheduler beyond those being worked on: hides its latency and bounds its memory.
-QUEUED_PER_WORKER = 3
 
 METER_TOPIC = "gristmill-calls"
 
@@ -111,30 +108,12 @@ def on_dask(run: Run, stage: str, work: Callable[[Job, int], ShardReport], shard
         run.view.tell_progress()
 
 
-def map_on_dask(run: Run, work: Callable[[Job, int], Any], shards: Iterable[int]) -> Iterable[tuple[int, Any]]:
+def map_on_dask(run: Run, work: Callable[[Job, int], Result], shards: Iterable[int]) -> Iterator[tuple[int, Result]]:
     """Yield (shard, result) as Dask workers finish, a bounded number of shards under way."""
-    from distributed import as_completed
+    from infra.cluster import map_tasks
 
-    client = run.client
-    client.subscribe_topic(METER_TOPIC, _count_worker)
-    window = QUEUED_PER_WORKER * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-    waiting = iter(shards)
-    numbers: dict[Any, int] = {}
-
-    def submit_next() -> Any:
-        shard = next(waiting, None)
-        if shard is None:
-            return None
-        future = client.submit(work, run.job, shard, pure=False, retries=2)
-        numbers[future.key] = shard
-        return future
-
-    first = [future for _ in range(window) if (future := submit_next()) is not None]
-    finished = as_completed(first, loop=client.loop)
-    for future in finished:
-        yield numbers.pop(future.key), future.result()
-        if (more := submit_next()) is not None:
-            finished.add(more)
+    run.client.subscribe_topic(METER_TOPIC, _count_worker)
+    return map_tasks(run.client, partial(work, run.job), shards)
 
 
 def _count_worker(event: tuple[float, dict[str, Any]]) -> None:

@@ -182,3 +182,12 @@ def test_workers_end_when_their_owner_is_killed(tmp_path: Path) -> None:
     gone, alive = psutil.wait_procs(workers, timeout=10)
     assert alive == []
     assert len(gone) >= 2
+
+
+def test_run_tasks_gives_up_where_no_worker_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.cluster.LONELY_S", 0)
+    monkeypatch.setattr("infra.cluster._LOOK_S", 0.2)
+    with open_cluster(Settings(data=tmp_path, dask_workers=1)) as client:
+        client.cluster.scale(0)  # type: ignore[union-attr]
+        with pytest.raises(GristmillError, match="all Dask workers have been gone"):
+            run_tasks(client, abs, [1])
