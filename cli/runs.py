@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,7 +42,7 @@ def list_runs(
     Example: [bold]gristmill runs list --limit 5[/bold]
     """
     with open_ledger(data) as ledger:
-        runs = ledger.runs(limit=limit) if ledger else []
+        runs = [as_it_is(one, data) for one in ledger.runs(limit=limit)] if ledger else []
     if as_json:
         print_json([asdict(one) for one in runs])
     elif runs:
@@ -66,12 +66,24 @@ def show_run(
             from schemas.errors import NotFoundError
 
             raise NotFoundError(f"no run {run!r}: nothing has run in this data folder yet; --data names another")
-        record = ledger.run(run)
+        record = as_it_is(ledger.run(run), data)
         stages, notes = ledger.stages(record.run_id), ledger.notes(record.run_id)
     if as_json:
         print_json(asdict(record) | {"stages": [asdict(stage) for stage in stages], "notes": notes})
     else:
         _show(record, stages, notes)
+
+
+def as_it_is(run: "RunRecord", data: Path | None) -> "RunRecord":
+    """Correct a run that the ledger calls running although its process is gone: a killed one could not say so itself."""
+    if run.status != "running":
+        return run
+    from infra.settings import read_settings
+    from infra.storage import is_held
+
+    if is_held(read_settings(data=data).data, run.run_id) is not False:
+        return run
+    return replace(run, status="interrupted", error="its process is gone: killed, or its machine went down; the same `gristmill run` goes on with it")
 
 
 @contextlib.contextmanager

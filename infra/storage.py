@@ -211,6 +211,19 @@ def hold_run(data: Path, run_id: str) -> Iterator[RunFolder]:
         yield folder
 
 
+def is_held(data: Path, run_id: str) -> bool | None:
+    """Say whether a living process works on a run; None where this data folder has nothing of it."""
+    lock = RunFolder(data, run_id).lock
+    try:
+        with open(lock, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False
+
+
 def _open_lock(folder: RunFolder) -> IO[bytes]:
     try:
         folder.root.mkdir(parents=True, exist_ok=True)

@@ -85,6 +85,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, triton: ServedTriton) 
 def test_a_killed_run_goes_on_as_if_nothing_had_been(moment: str, factory: Factory, small_recipe: Path, call_log: Path, undisturbed: dict[str, str]) -> None:
     kill_when(factory.start("run", str(small_recipe), "--json"), lambda: MOMENTS[moment](factory.data))
     wait_until_gone(factory.data)
+    assert '"interrupted"' in factory.call("runs", "list", "--json").out
     kept, served = kept_calls(factory.data), len(served_keys(call_log))
     assert kept
     assert not list(factory.data.glob("releases/*/v*"))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.storage import RunFolder, hold_run, read_records, read_table, sha256_file, write_records, write_table, write_text
+from infra.storage import RunFolder, hold_run, is_held, read_records, read_table, sha256_file, write_records, write_table, write_text
 from schemas.errors import ContractError, RunBusyError, StorageError
 from schemas.records import Drop, Lineage, Message, Provenance, WorkItem, drop_record, item_id
 
@@ -221,3 +221,10 @@ def test_hold_run_removes_what_a_dead_process_left_half_written(tmp_path: Path) 
     write_text(litter, "half")
     with hold_run(tmp_path, "r"):
         assert not litter.exists()
+
+
+def test_is_held_knows_the_living_from_the_gone(tmp_path: Path) -> None:
+    assert is_held(tmp_path, "run") is None
+    with hold_run(tmp_path, "run"):
+        assert is_held(tmp_path, "run") is True
+    assert is_held(tmp_path, "run") is False
