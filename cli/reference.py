@@ -33,6 +33,7 @@ _ENTRIES = {
     "ResponseEntry": "list of techniques",
     "FilterEntry": "list of filters",
     "JudgeEntry": "list of judges",
+    "BenchmarkOptions": "list of benchmarks",
 }
 
 
@@ -73,6 +74,7 @@ def recipes_page() -> str:
         ("`responses` entries", "One for each technique; its own options stand beside these.", recipe.ResponseEntry),
         ("`filters` entries", "One for each filter; its own parameters stand beside these.", recipe.FilterEntry),
         ("`screen`", "What is done to prompts before any answer is paid for.", recipe.ScreenOptions),
+        ("`decontaminate` entries", "One for each benchmark file.", recipe.BenchmarkOptions),
         ("`score`", "How conversations are graded.", recipe.ScoreOptions),
         ("`dedup`", "Which records count as copies. (Also under `screen`, for prompts.)", recipe.DedupOptions),
         ("`dedup: {near: …}`", "Near-duplicates by MinHash.", recipe.NearOptions),

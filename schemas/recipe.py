@@ -132,6 +132,23 @@ class ScreenOptions(Strict):
     """Longest prompt by estimate; default: the responder's context less the answer's max_tokens."""
 
 
+class BenchmarkOptions(Strict):
+    """One benchmark that nothing made may hold: its problems are looked for in prompts and in answers."""
+
+    path: str
+    """The file, relative to the recipe's folder: .jsonl, .jsonl.gz, .parquet, .csv or .csv.gz."""
+    columns: tuple[str, ...] = Field(min_length=1)
+    """Columns with its texts: each a text, a list of texts or a list of turns. Name problems and solutions, not answers of a word."""
+    name: str = Field("", max_length=64)
+    """What drops call it; default: the file's name without its ending."""
+    id: str | None = None
+    """Column with a row's id; default: its number."""
+    ngram: int = Field(13, ge=3, le=64)
+    """A text that shares this many words in a row is contaminated; one that is shorter, if it is the same as a whole."""
+    near: bool = False
+    """Also drop what resembles a whole text of the benchmark, by MinHash, from a similarity of 0.8 on."""
+
+
 class ScoreOptions(Strict):
     """How conversations are graded."""
 
@@ -185,6 +202,8 @@ class Recipe(Strict):
     """Where prompts come from."""
     screen: ScreenOptions = ScreenOptions()
     """Checks on prompts."""
+    decontaminate: tuple[BenchmarkOptions, ...] = ()
+    """Benchmarks of which nothing may be published; prompts are checked before any answer is paid for."""
     responses: tuple[ResponseEntry, ...] = Field(min_length=1)
     """How prompts are answered."""
     score: ScoreOptions | None = ScoreOptions()

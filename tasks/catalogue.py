@@ -19,6 +19,7 @@ from schemas.identity import content_id
 from schemas.licences import find_licence
 from schemas.model_card import ModelCard, load_card
 from schemas.recipe import Recipe, read_recipe
+from tasks.decontamination.benchmarks import benchmark_file, check_benchmark
 from tasks.discovery import Kind, find_filter, find_module, options_of, suggest
 from tasks.recipe_faults import Faults, check_whole
 
@@ -109,7 +110,7 @@ class LoadedRecipe:
     cards: Mapping[str, ModelCard]
     """Role to card."""
     fingerprint: str
-    """Of the recipe with its defaults, the cards and the seed files' bytes; not of its path, comments or key order."""
+    """Of the recipe with its defaults, the cards and the bytes of seed and benchmark files; not of its path, comments or key order."""
 
     @property
     def rehearsal(self) -> bool:
@@ -157,6 +158,7 @@ def _load(recipe: Recipe, path: Path, cards: Path | None) -> LoadedRecipe:
     responses = tuple(_load_responses(recipe, faults))
     filters = tuple(_load_filters(recipe, faults))
     judges = tuple(_load_judges(recipe, faults))
+    _check_benchmarks(recipe, path.parent, faults)
     loaded = LoadedRecipe(recipe, path, prompts, responses, filters, judges, cast, "")
     if not faults.lines:
         check_whole(loaded, faults)
@@ -224,6 +226,12 @@ def _load_judges(recipe: Recipe, faults: Faults) -> Iterator[LoadedJudge]:
             yield LoadedJudge(entry.judge, _checked("judges", entry.judge, entry.options))
 
 
+def _check_benchmarks(recipe: Recipe, folder: Path, faults: Faults) -> None:
+    for number, entry in enumerate(recipe.decontaminate):
+        with faults.at(f"decontaminate.{number}"):
+            check_benchmark(entry, folder)
+
+
 def _fingerprint(loaded: LoadedRecipe) -> str:
     whole = loaded.recipe.model_dump(mode="json")
     whole["prompts"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.prompts]
@@ -233,7 +241,10 @@ def _fingerprint(loaded: LoadedRecipe) -> str:
         whole["pairs"]["judges"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.judges]
     cards = {role: card.model_dump(mode="json", exclude={"title", "source", "stands_in"}) for role, card in loaded.cards.items()}
     files = [_sha256(file) for one in loaded.prompts if hasattr(one.module, "files") for file in one.module.files(one.options, loaded.path.parent)]
-    return content_id("recipe", [whole, cards, files])
+    benchmarks = [_sha256(benchmark_file(one, loaded.path.parent)) for one in loaded.recipe.decontaminate]
+    if not benchmarks:  # a recipe that names none is the run that it was before there was the key
+        del whole["decontaminate"]
+    return content_id("recipe", [whole, cards, files + benchmarks])
 
 
 def _sha256(path: Path) -> str:

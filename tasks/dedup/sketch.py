@@ -36,7 +36,7 @@ class ShingleSets:
 
 
 @dataclass(frozen=True, slots=True)
-class _Texts:
+class Texts:
     """Texts as the kernels take them: buffers, which rows to read and where their results go, and the table that fits."""
 
     data: NDArray[np.uint8]
@@ -45,10 +45,10 @@ class _Texts:
     target: NDArray[np.int64]
     table: Table
 
-    def split(self, parts: int) -> list["_Texts"]:
+    def split(self, parts: int) -> list["Texts"]:
         """Cut into parts of about as many rows."""
         cuts = zip(np.array_split(self.source, parts), np.array_split(self.target, parts), strict=True)
-        return [_Texts(self.data, self.offsets, source, target, self.table) for source, target in cuts]
+        return [Texts(self.data, self.offsets, source, target, self.table) for source, target in cuts]
 
 
 @cache
@@ -67,7 +67,7 @@ def sketch(column: pa.Array | pa.ChunkedArray, *, shingle: int, permutations: in
         np.full((len(texts), permutations), kernels.UNSEEN),
     )
 
-    groups = _prepare(texts)
+    groups = prepare(texts)
     # Four parts a thread: one with the longest texts doesn't keep the others waiting.
     parts = groups if threads == 1 else [part for group in groups for part in group.split(4 * threads)]
     with ThreadPoolExecutor(threads) as pool:
@@ -82,14 +82,14 @@ def shingle_sets(column: pa.Array | pa.ChunkedArray, counts: NDArray[np.int32], 
     room = np.concatenate([[0], np.cumsum(np.maximum(counts, 0), dtype=np.int64)])
     values = np.empty(room[-1], np.uint32)
     sizes = np.zeros(len(texts), np.int64)
-    for part in _prepare(texts):
+    for part in prepare(texts):
         sizes[part.target] = kernels.collect(part.data, part.offsets, part.source, part.target, part.table, shingle, room, values)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     used = np.repeat(room[:-1] - starts[:-1], sizes) + np.arange(starts[-1])
     return ShingleSets(starts, values[used])
 
 
-def _sign(made: Sketches, shingle: int, part: _Texts) -> None:
+def _sign(made: Sketches, shingle: int, part: Texts) -> None:
     permutations = factors(made.signatures.shape[1])
     results = (made.digests, made.counts, made.signatures)
     kernels.sign(part.data, part.offsets, part.source, part.target, part.table, shingle, permutations, *results)
@@ -100,18 +100,18 @@ def _as_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return whole if pa.types.is_string(whole.type) or pa.types.is_large_string(whole.type) else whole.cast(pa.large_string())
 
 
-def _prepare(texts: pa.Array) -> list[_Texts]:
+def prepare(texts: pa.Array) -> list[Texts]:
     """Read texts in place, but for those that NFKC must see whole: they are normalised into an array of their own."""
     data, offsets = _buffers(texts)
     complex_ = np.zeros(len(texts), np.bool_)
     ascii_ = np.asarray(pc.string_is_ascii(texts).fill_null(True))
     kernels.find_complex(data, offsets, np.flatnonzero(~ascii_), raw_table(), complex_)
     plain = np.flatnonzero(~complex_)
-    groups = [_Texts(data, offsets, plain, plain, raw_table())]
+    groups = [Texts(data, offsets, plain, plain, raw_table())]
     if complex_.any():
         target = np.flatnonzero(complex_)
         data, offsets = _buffers(normalise(texts.take(pa.array(target))))
-        groups.append(_Texts(data, offsets, np.arange(len(target)), target, normal_table()))
+        groups.append(Texts(data, offsets, np.arange(len(target)), target, normal_table()))
     return groups
 
 

@@ -1,12 +1,15 @@
-"""Stage `filter`: the recipe's filters over each shard of conversations, one pass for all of them. On Dask."""
+"""Stage `filter`: each shard of conversations freed from benchmarks' texts, then the recipe's filters, one pass for all. On Dask."""
 
 import time
 from functools import partial
+from pathlib import Path
 
 from infra.storage import read_table, write_records, write_table
 from schemas.records import Drop
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedFilter
+from tasks.decontamination.benchmarks import keep_benchmarks
+from tasks.decontamination.screening import drop_contaminated_conversations
 from tasks.filtering import filter_table
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
@@ -17,15 +20,18 @@ from tasks.tally import tally
 @stage_task
 def filter_conversations(run: Run, shards: int) -> None:
     """Filter all conversations."""
-    on_dask(run, "filter", partial(filter_shard, filters=run.loaded.filters), range(shards))
+    benchmarks = keep_benchmarks(run.loaded.recipe.decontaminate, run.loaded.path.parent, run.folder.root / "benchmarks.parquet")
+    on_dask(run, "filter", partial(filter_shard, filters=run.loaded.filters, benchmarks=benchmarks), range(shards))
     HUB.stage_ends("filter")
 
 
-def filter_shard(job: Job, shard: int, *, filters: tuple[LoadedFilter, ...]) -> ShardReport:
+def filter_shard(job: Job, shard: int, *, filters: tuple[LoadedFilter, ...], benchmarks: Path | None) -> ShardReport:
     """Filter one shard."""
     started = time.monotonic()
     conversations = read_table(job.folder.part("score", shard))
-    filtered = filter_table(conversations, filters)
+    clean, contaminated = drop_contaminated_conversations(conversations, benchmarks)
+    filtered = filter_table(clean, filters)
+    drops = sorted([*contaminated, *filtered.drops], key=lambda drop: drop.drop_id)
     write_table(job.folder.part("filter", shard), filtered.kept)
-    write_records(job.folder.dropped("filter", shard), sorted(filtered.drops, key=lambda drop: drop.drop_id), Drop)
-    return ShardReport(conversations.num_rows, filtered.kept.num_rows, tally(filtered.drops), seconds=time.monotonic() - started)
+    write_records(job.folder.dropped("filter", shard), drops, Drop)
+    return ShardReport(conversations.num_rows, filtered.kept.num_rows, tally(drops), seconds=time.monotonic() - started)

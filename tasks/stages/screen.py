@@ -1,4 +1,4 @@
-"""Stage `screen`: prompts that are copies, or too long to be answered, go before any answer is paid for."""
+"""Stage `screen`: prompts that are copies, hold a benchmark's text or are too long to be answered go before any answer is paid for."""
 
 import time
 from functools import partial
@@ -7,6 +7,8 @@ from pathlib import Path
 from infra.storage import read_records, write_records
 from schemas.records import Drop, Prompt, drop_record
 from schemas.run import ShardReport
+from tasks.decontamination.benchmarks import keep_benchmarks
+from tasks.decontamination.screening import drop_contaminated_prompts
 from tasks.dedup import drop_copies, find_copies, read_copies
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
@@ -24,13 +26,14 @@ def screen_prompts(run: Run, parts: list[Path]) -> int:
         reshard_prompts(parts, run.folder, "screen/in", shards)
         inputs = run.folder.parts("screen/in")
         find_copies(run.client, inputs, run.folder.root / "screen" / "work", run.loaded.recipe.screen.dedup, kind="prompt")
-    longest = run.loaded.longest_prompt()
-    on_dask(run, "screen", partial(screen_shard, longest=longest), range(shards))
+    benchmarks = keep_benchmarks(run.loaded.recipe.decontaminate, run.loaded.path.parent, run.folder.root / "benchmarks.parquet")
+    work = partial(screen_shard, longest=run.loaded.longest_prompt(), benchmarks=benchmarks)
+    on_dask(run, "screen", work, range(shards))
     HUB.stage_ends("screen")
     return shards
 
 
-def screen_shard(job: Job, shard: int, *, longest: int) -> ShardReport:
+def screen_shard(job: Job, shard: int, *, longest: int, benchmarks: Path | None) -> ShardReport:
     """Screen one shard of prompts."""
     started = time.monotonic()
     prompts = read_records(job.folder.part("screen/in", shard), Prompt)
@@ -38,13 +41,14 @@ def screen_shard(job: Job, shard: int, *, longest: int) -> ShardReport:
     rows_in = len(prompts) + len(drops)
     copies = read_copies(job.folder.root / "screen" / "work" / "copies.parquet", [prompt.prompt_id for prompt in prompts])
     prompts, copied = drop_copies(prompts, copies, stage="screen")
+    prompts, contaminated = drop_contaminated_prompts(prompts, benchmarks)
     kept = [prompt for prompt in prompts if estimate_tokens(prompt) <= longest]
     long = [
         drop_record(prompt, stage="screen", reason="prompt_too_long", detail=f"about {estimate_tokens(prompt)} tokens, at most {longest} fit")
         for prompt in prompts
         if estimate_tokens(prompt) > longest
     ]
-    drops = sorted([*drops, *copied, *long], key=lambda drop: drop.drop_id)
+    drops = sorted([*drops, *copied, *contaminated, *long], key=lambda drop: drop.drop_id)
     write_records(job.folder.part("screen", shard), kept, Prompt)
     write_records(job.folder.dropped("screen", shard), drops, Drop)
     return ShardReport(rows_in, len(kept), tally(drops), seconds=time.monotonic() - started)
