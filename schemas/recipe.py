@@ -77,7 +77,7 @@ class FilterEntry(Entry):
     """One filter: `filter: too_short` and that filter's parameters."""
 
     filter: str
-    """Name of a function in tasks/filters.py; its name is the drop reason."""
+    """Name of a function in tasks/filters/; its name is the drop reason."""
     bars: Literal["row", "chosen"] = "row"
     """`row`: a hit is dropped. `chosen`: a hit is kept out of SFT and is never chosen, but may be a pair's rejected side."""
 

@@ -22,6 +22,7 @@ from schemas.recipe import Recipe, read_recipe
 from tasks.decontamination.benchmarks import benchmark_file, check_benchmark
 from tasks.discovery import Kind, find_filter, find_module, options_of, suggest
 from tasks.recipe_faults import Faults, check_whole
+from tasks.wordlists import WordList
 
 ROLES = {"writer": "instruct", "responder": "instruct", "user": "instruct", "reward": "reward", "embedding": "embedding"}
 """What a recipe's `models` may name, and the card role that each one takes."""
@@ -156,7 +157,7 @@ def _load(recipe: Recipe, path: Path, cards: Path | None) -> LoadedRecipe:
     cast = _load_cards(recipe, cards, faults)
     prompts = tuple(_load_prompts(recipe, path.parent, faults))
     responses = tuple(_load_responses(recipe, faults))
-    filters = tuple(_load_filters(recipe, faults))
+    filters = tuple(_load_filters(recipe, path.parent, faults))
     judges = tuple(_load_judges(recipe, faults))
     _check_benchmarks(recipe, path.parent, faults)
     loaded = LoadedRecipe(recipe, path, prompts, responses, filters, judges, cast, "")
@@ -189,12 +190,12 @@ def _load_role(role: str, name: str, folder: Path | None) -> ModelCard:
     return card
 
 
-def _checked(kind: Kind, name: str, raw: dict[str, Any]) -> BaseModel:
+def _checked(kind: Kind, name: str, raw: dict[str, Any], folder: Path | None = None) -> BaseModel:
     options = options_of(kind, name)
     unknown = [key for key in raw if key not in options.model_fields]
     if unknown:
         raise RecipeError(f"{name} has no option {unknown[0]!r}: {suggest(unknown[0], tuple(options.model_fields))}")
-    return options.model_validate(raw)
+    return options.model_validate(raw, context={"folder": folder} if folder else None)
 
 
 def _load_prompts(recipe: Recipe, folder: Path, faults: Faults) -> Iterator[LoadedTechnique]:
@@ -211,13 +212,13 @@ def _load_responses(recipe: Recipe, faults: Faults) -> Iterator[LoadedResponse]:
             yield LoadedResponse(entry.technique, _checked("responses", entry.technique, entry.options), entry.samples, entry.only)
 
 
-def _load_filters(recipe: Recipe, faults: Faults) -> Iterator[LoadedFilter]:
+def _load_filters(recipe: Recipe, folder: Path, faults: Faults) -> Iterator[LoadedFilter]:
     for number, entry in enumerate(recipe.filters):
         with faults.at(f"filters.{number}"):
             given = entry.options
             if "language" in options_of("filters", entry.filter).model_fields:
                 given = {"language": recipe.language} | given
-            yield LoadedFilter(entry.filter, _checked("filters", entry.filter, given).model_dump(), entry.bars == "row")
+            yield LoadedFilter(entry.filter, dict(_checked("filters", entry.filter, given, folder)), entry.bars == "row")
 
 
 def _load_judges(recipe: Recipe, faults: Faults) -> Iterator[LoadedJudge]:
@@ -236,7 +237,7 @@ def _fingerprint(loaded: LoadedRecipe) -> str:
     whole = loaded.recipe.model_dump(mode="json")
     whole["prompts"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.prompts]
     whole["responses"] = [[one.name, one.options.model_dump(mode="json"), one.samples, one.only] for one in loaded.responses]
-    whole["filters"] = [[one.name, dict(one.parameters), one.bars_row] for one in loaded.filters]
+    whole["filters"] = [[one.name, {name: _plain(value) for name, value in one.parameters.items()}, one.bars_row] for one in loaded.filters]
     if loaded.recipe.pairs:
         whole["pairs"]["judges"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.judges]
     cards = {role: card.model_dump(mode="json", exclude={"title", "source", "stands_in"}) for role, card in loaded.cards.items()}
@@ -245,6 +246,10 @@ def _fingerprint(loaded: LoadedRecipe) -> str:
     if not benchmarks:  # a recipe that names none is the run that it was before there was the key
         del whole["decontaminate"]
     return content_id("recipe", [whole, cards, files + benchmarks])
+
+
+def _plain(value: Any) -> Any:
+    return value.words if isinstance(value, WordList) else value
 
 
 def _sha256(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Finds techniques, judges, verifiers and filters by looking into their folders, and says what options each one takes.
 
-Nothing is registered: a new technique, judge or verifier is a new file, a new filter a new function of tasks/filters.py.
+Nothing is registered: a new technique, judge or verifier is a new file, a new filter a new function in a module of
+tasks/filters/.
 """
 
 import difflib
@@ -18,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from schemas.errors import RecipeError
 from schemas.recipe import Strict
+from tasks.wordlists import WordList
 
 Filter = TypeVar("Filter", bound=Callable[..., object])
 Kind = Literal["prompts", "responses", "judges", "verifiers", "filters"]
@@ -104,9 +106,10 @@ def _refuse_unknown(kind: Kind, name: str) -> None:
 
 @cache
 def _filters() -> dict[str, Callable[..., Any]]:
-    module = importlib.import_module("tasks.filters")
-    found = inspect.getmembers(module, inspect.isfunction)
-    return {name: function for name, function in found if function.__module__ == module.__name__ and not name.startswith("_")}
+    package = importlib.import_module("tasks.filters")
+    modules = [importlib.import_module(f"tasks.filters.{one.name}") for one in pkgutil.iter_modules(package.__path__)]
+    found = [(function, module) for module in modules for _, function in inspect.getmembers(module, inspect.isfunction)]
+    return {function.__name__: function for function, module in found if function.__module__ == module.__name__ and not function.__name__.startswith("_")}
 
 
 @cache
@@ -143,7 +146,9 @@ def _type_name(annotation: Any) -> str:
         return f"list of {_type_name(arguments[0])}"
     if arguments:
         return " | ".join(map(_type_name, arguments))
-    return {str: "text", int: "whole number", float: "number", bool: "true | false", NoneType: "null"}.get(annotation, str(annotation))
+    return {str: "text", int: "whole number", float: "number", bool: "true | false", NoneType: "null", WordList: "file of words"}.get(
+        annotation, str(annotation)
+    )
 
 
 def _as_yaml(value: Any) -> str:

@@ -49,7 +49,7 @@ def filter_conversations(conversations: Sequence[Conversation], filters: Sequenc
 def to_batch(table: pa.Table) -> pl.DataFrame:
     """Make the columns that filters see.
 
-    prompt (the prompt's turns), answers (list of generated assistant turns), answer (the same, joined), last_answer, finish_reason,
+    prompt (the prompt's turns), asked (the last of them), answers (list of generated assistant turns), answer (the same, joined), last_answer, finish_reason,
     prompt_tokens, completion_tokens, technique, category, response, reward and the five attributes (null where not scored), passed
     (null where no verifier judged).
     """
@@ -59,6 +59,7 @@ def to_batch(table: pa.Table) -> pl.DataFrame:
     wanted = table.select(["messages", "prompt_turns", "scores", "verdict", *plain])
     frame = pl.DataFrame(pl.from_arrow(wanted)).select(
         pl.col("messages").list.head(pl.col("prompt_turns")).list.eval(pl.element().struct.field("content")).list.join("\n\n").alias("prompt"),
+        pl.col("messages").list.get(pl.col("prompt_turns") - 1).struct.field("content").alias("asked"),
         generated.list.eval(said).alias("answers"),
         *plain,
         *(pl.col("scores").struct.field(name).alias(name) for name in ("reward", *ATTRIBUTES)),

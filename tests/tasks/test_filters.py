@@ -1,94 +1,65 @@
 """Each filter by true and false examples: a batch of one conversation, asked whether it has the fault."""
 
-from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemas.contract import to_table
-from schemas.records import Conversation, Message
-from tasks import filters
+from schemas.errors import RecipeError
+from schemas.records import Conversation
 from tasks.discovery import find_filter, names
 from tasks.filtering import to_batch
-from tests.tasks.builders import a_conversation, rewarded, verified
-
-ENGLISH = "The kettle boils the water, and then the tea has to stand for about four minutes."
-GERMAN = "Der Kessel bringt das Wasser zum Kochen, danach muss der Tee etwa vier Minuten ziehen."
+from tasks.wordlists import read_word_list
+from tests.tasks.filter_examples import FALSE, TRUE, said
 
 
-def hits(name: str, conversation: Conversation, **parameters: object) -> bool:
-    batch = to_batch(to_table([conversation], Conversation))
+def hits(name: str, *conversations: Conversation, **parameters: object) -> list[bool]:
+    batch = to_batch(to_table(conversations, Conversation))
     found = find_filter(name)(batch, **parameters)
     series = found if isinstance(found, pl.Series) else batch.select(found.alias("hit"))["hit"]
-    return bool(series.fill_null(False)[0])
-
-
-def said(*answers: str) -> Conversation:
-    one = a_conversation(answers[0])
-    more = [turn for answer in answers[1:] for turn in (Message("user", "And then?"), Message("assistant", answer))]
-    return replace(one, messages=(*one.messages, *more))
-
-
-Examples = dict[str, list[tuple[Conversation, dict[str, object]]]]
-
-TRUE: Examples = {
-    "too_short": [(said("Yes."), {"words": 2}), (said(ENGLISH, "Fine."), {"words": 2}), (said("是的"), {"words": 2})],
-    "too_long": [(said("word " * 11), {"words": 10}), (said("word " * 6, "word " * 5), {"words": 10}), (said("水" * 30), {"words": 10})],
-    "truncated": [(replace(said("And so it"), finish_reason="length"), {})],
-    "refusal": [
-        (said("I'm sorry, but I can't help with that."), {}),
-        (said("I’m really sorry, but I cannot assist with that request."), {}),
-        (said("I cannot provide instructions for this."), {}),
-        (said("Unfortunately, I am unable to answer this."), {}),
-        (said("As an AI language model, I cannot have a favourite."), {}),
-        (said("I'm just an AI assistant and cannot taste food."), {}),
-        (said("Your request goes against my guidelines."), {}),
-        (said(ENGLISH, "I won't continue this conversation."), {}),
-    ],
-    "repeated_ngrams": [(said("the cat sat on the mat " * 5), {}), (said("go go go go go go"), {"n": 1, "share": 0.5}), (said("天 天 天 天 天 天 天 天"), {})],
-    "wrong_language": [(said(GERMAN), {}), (said(ENGLISH), {"language": "de"}), (said("茶壶把水烧开，然后茶需要泡大约四分钟才可以喝。"), {})],
-    "below_reward": [(rewarded(said("x"), 1.9), {"minimum": 2.0}), (rewarded(said("x"), 9.0, helpfulness=1.0), {"minimum": 2.0, "attribute": "helpfulness"})],
-    "wrong_answer": [(verified(said("5"), passed=False), {})],
-}
-FALSE: Examples = {
-    "too_short": [(said("It is four."), {"words": 3}), (said("Yes.", ENGLISH), {}), (said("这是一个很好的回答"), {"words": 4})],
-    "too_long": [(said("word " * 10), {"words": 10}), (said(ENGLISH), {})],
-    "truncated": [(said("And so it is."), {})],
-    "refusal": [
-        (said(ENGLISH), {}),
-        (said("I can't believe how well rust shows what iron does."), {}),
-        (said("Sorry to hear that your bicycle was stolen. First, tell the police."), {}),
-        (said("She said: 'I cannot help you', and went away."), {}),
-        (said("As an aid to memory, write the steps down. I cannot stress this enough."), {}),
-        (said("I cannot recommend it enough: read the manual."), {}),
-    ],
-    "repeated_ngrams": [(said(ENGLISH), {}), (said("go on"), {}), (said("the cat and the dog and the cat"), {"n": 3, "share": 0.5})],
-    "wrong_language": [
-        (said(ENGLISH), {}),
-        (said(GERMAN), {"language": "de"}),
-        (said("Ja, das ist gut."), {}),
-        (said("```python\nfür = [eins for eins in range(10) if eins > zwei and nicht_das and auch_nicht_jenes]\n```"), {}),
-        (said(r"$$\int_0^1 x^2 \, dx = \frac{1}{3}$$ 1 2 3 4 5 6 7 8 9"), {}),
-    ],
-    "below_reward": [
-        (rewarded(said("x"), 2.0), {"minimum": 2.0}),
-        (said("x"), {"minimum": 2.0}),
-        (rewarded(said("x"), 0.0), {"minimum": 1.0, "attribute": "helpfulness"}),
-    ],
-    "wrong_answer": [(verified(said("4"), passed=True), {}), (said("4"), {})],
-}
+    return series.fill_null(False).to_list()
 
 
 @pytest.mark.parametrize(("name", "example"), [(name, example) for name, examples in TRUE.items() for example in examples])
 def test_filter_finds_its_fault(name: str, example: tuple[Conversation, dict[str, object]]) -> None:
-    assert hits(name, example[0], **example[1])
+    assert hits(name, example[0], **example[1]) == [True]
 
 
 @pytest.mark.parametrize(("name", "example"), [(name, example) for name, examples in FALSE.items() for example in examples])
 def test_filter_leaves_the_faultless_alone(name: str, example: tuple[Conversation, dict[str, object]]) -> None:
-    assert not hits(name, example[0], **example[1])
+    assert hits(name, example[0], **example[1]) == [False]
+
+
+@pytest.mark.parametrize("name", names("filters"))
+def test_filter_judges_each_row_by_itself(name: str) -> None:
+    parameters = TRUE[name][0][1]
+    rows = [example for example, given in (*TRUE[name], *FALSE[name]) if given == parameters]
+    assert hits(name, *rows, **parameters) == [hits(name, row, **parameters)[0] for row in rows]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.text(min_size=1, max_size=60))
+def test_filters_take_any_text(text: str) -> None:
+    for name in names("filters"):
+        assert len(hits(name, said(text), **TRUE[name][0][1])) == 1
 
 
 def test_every_filter_has_true_and_false_examples() -> None:
     assert set(TRUE) == set(FALSE) == set(names("filters"))
-    assert all(getattr(filters, name).__doc__ for name in names("filters"))
+    assert all(find_filter(name).__doc__ for name in names("filters"))
+
+
+def test_read_word_list_takes_words_and_phrases_as_they_are_meant(tmp_path: Path) -> None:
+    (tmp_path / "rude.txt").write_text("# ours\n\nOld-Goat\nbother\nBOTHER\n", encoding="utf-8")
+    assert read_word_list(tmp_path, "rude.txt").words == ("bother", "old goat")
+
+
+@pytest.mark.parametrize(("content", "fault"), [(None, "no list of words"), ("# none\n", "is empty"), (b"\xff\xfe\xfa", "can't read")])
+def test_read_word_list_refuses_what_is_no_list(tmp_path: Path, content: str | bytes | None, fault: str) -> None:
+    if content is not None:
+        (tmp_path / "rude.txt").write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(RecipeError, match=fault):
+        read_word_list(tmp_path, "rude.txt")

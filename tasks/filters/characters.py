@@ -1,0 +1,44 @@
+"""Answers made of the wrong characters."""
+
+from typing import Annotated
+
+import polars as pl
+from pydantic import Field
+
+Least = Annotated[int, Field(ge=1, description="With fewer characters to judge by than this, an answer passes.")]
+Largest = Annotated[float, Field(ge=0, le=1, description="Largest share that passes.")]
+
+_MOJIBAKE = r"Ã[\u0080-\u00BF€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|Â[\u00A0-\u00BF]|â€[\u0080-\u00BF˜™œžš¢¦“”]|ðŸ|ï»¿|ï¿½"
+"""UTF-8 read as Windows-1252 or Latin-1: what é, ’, “, an emoji, a byte order mark become."""
+
+
+def too_many_symbols(batch: pl.DataFrame, *, share: Largest = 0.4, characters: Least = 40) -> pl.Expr:
+    """Of the answer's characters that are no space, more than this share are symbols or punctuation."""
+    visible = _count(r"\S")
+    return (visible >= characters) & (_count(r"[\p{S}\p{P}]") > visible * share)
+
+
+def mostly_uppercase(batch: pl.DataFrame, *, share: Largest = 0.5, characters: Least = 40) -> pl.Expr:
+    """Of the answer's letters that have a case, more than this share are upper-case."""
+    cased = _count(r"[\p{Lu}\p{Ll}]")
+    return (cased >= characters) & (_count(r"\p{Lu}") > cased * share)
+
+
+def mostly_digits(batch: pl.DataFrame, *, share: Largest = 0.5, characters: Least = 40) -> pl.Expr:
+    """Of the answer's letters and digits, more than this share are digits."""
+    told = _count(r"[\p{L}\p{N}]")
+    return (told >= characters) & (_count(r"\p{N}") > told * share)
+
+
+def unprintable(batch: pl.DataFrame, *, most: Annotated[int, Field(ge=0, description="Largest number that passes.")] = 0) -> pl.Expr:
+    """The answer has control characters (but tabs and line ends), replacement marks, or private or unassigned code points."""
+    return _count(r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\u0084\u0086-\u009F\uFFFD\p{Co}\p{Cn}]") > most
+
+
+def mojibake(batch: pl.DataFrame, *, most: Annotated[int, Field(ge=0, description="Largest number that passes.")] = 0) -> pl.Expr:
+    """The answer has letters that come of UTF-8 read in another encoding, as in “cafÃ©”."""
+    return _count(_MOJIBAKE) > most
+
+
+def _count(pattern: str) -> pl.Expr:
+    return pl.col("answer").str.count_matches(pattern)
