@@ -42,17 +42,15 @@ class Touched:
         return compute_obligations(self.licences[name] for name in sorted(self.licences))
 
 
-def manifest_json(
-    *, source: Mapping[str, Any], to: Mapping[str, Any], options: Mapping[str, Any], counts: Mapping[str, Any], touched: Touched, folder: Path
-) -> dict[str, Any]:
-    """Put the manifest together; `folder` is the export's, complete but for the manifest."""
+def manifest_json(about: Mapping[str, Any], *, counts: Mapping[str, Any], touched: Touched, folder: Path) -> dict[str, Any]:
+    """Put the manifest together: `about` has the format (`to`), the `release` and the `options`; `folder` is complete but for the manifest."""
     lost = sum((Counter(count["left_out"]) for count in counts.values()), Counter[str]())
     return {
         "format": FORMAT,
-        "to": dict(to),
-        "release": dict(source),
-        "rehearsal": bool(source["rehearsal"] or touched.rehearsals),
-        "options": {**options, "tokens_are": _ESTIMATE if options["max_tokens"] is not None else None},
+        "to": about["to"],
+        "release": about["release"],
+        "rehearsal": bool(about["release"]["rehearsal"] or touched.rehearsals),
+        "options": {**about["options"], "tokens_are": _ESTIMATE if about["options"]["max_tokens"] is not None else None},
         "rows": dict(counts),
         "left_out": [{"reason": reason, "records": rows, "meaning": REASONS.get(reason, "")} for reason, rows in sorted(lost.items())],
         "obligations": touched.obligations().to_json(),

@@ -100,7 +100,7 @@ def export_release(release: Path, to: ExportFormat, out: Path, options: ExportOp
         there = ", ".join(f"{rows:,} in {name}" for name, rows in manifest["rows"].items() if rows) or "none"
         raise NotFoundError(f"{to.name} is made of {' and '.join(to.reads)}, of which {release} has no rows (it has {there})")
     out = Path(os.path.abspath(out))
-    _refuse_occupied(out)
+    _refuse_occupied(out, release)
     with _partial_of(out) as partial:
         made = _Export(release, to, partial, options or ExportOptions()).write(manifest, sets)
         _reveal(partial, out)
@@ -127,14 +127,8 @@ class _Export:
         if not any(count.exported for count in self._counts.values()):
             raise NotFoundError(f"nothing of {self._release} is left for {self._to.name}: {self._losses()}")
         write_text(self._folder / "NOTICE", export_notice(manifest, self._touched))
-        made = manifest_json(
-            source=self._source(manifest),
-            to={"name": self._to.name, "purpose": self._to.purpose},
-            options=asdict(self._options),
-            counts={name: count.to_json() for name, count in self._counts.items()},
-            touched=self._touched,
-            folder=self._folder,
-        )
+        counts = {name: count.to_json() for name, count in self._counts.items()}
+        made = manifest_json(self._about(manifest), counts=counts, touched=self._touched, folder=self._folder)
         write_text(self._folder / EXPORT_MANIFEST, pretty_json(made))
         return made
 
@@ -160,9 +154,10 @@ class _Export:
         fault = check_record(record, without_llama=self._options.without_llama, max_tokens=self._options.max_tokens)
         return fault or self._to.reads[data_set](record)
 
-    def _source(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        about = {name: manifest[name] for name in ("name", "version", "run_id", "fingerprint", "rehearsal")}
-        return {**about, "manifest_sha256": sha256_file(self._release / MANIFEST)}
+    def _about(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        source = {name: manifest[name] for name in ("name", "version", "run_id", "fingerprint", "rehearsal")}
+        source["manifest_sha256"] = sha256_file(self._release / MANIFEST)
+        return {"to": {"name": self._to.name, "purpose": self._to.purpose}, "release": source, "options": asdict(self._options)}
 
     def _losses(self) -> str:
         lost = sum((count.left_out for count in self._counts.values()), Counter[str]())
@@ -216,7 +211,9 @@ def _refuse_lost_rows(name: str, count: SplitCount, promised: int) -> None:
         raise AccountingError(f"{name}: the release has {promised} rows, {count.records} were read, {count.exported} exported, {dict(count.left_out)} left out")
 
 
-def _refuse_occupied(out: Path) -> None:
+def _refuse_occupied(out: Path, release: Path) -> None:
+    if out.resolve().is_relative_to(release.resolve()):
+        raise StorageError(f"{out} is inside the release {release}, which never changes: name a folder elsewhere with --out")
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise StorageError(f"{out} is there already and not empty: name another folder with --out, or move it away")

@@ -157,6 +157,15 @@ def test_export_never_writes_over_anything(release: Path, tmp_path: Path) -> Non
     assert files_of(tmp_path) == {"out/mine.txt": b"mine"}
 
 
+def test_export_never_writes_into_its_release(release: Path) -> None:
+    before = files_of(release)
+
+    with pytest.raises(StorageError, match="inside the release"):
+        exported(release, "trl-sft", release / "exports" / "sft")
+
+    assert files_of(release) == before
+
+
 def test_export_clears_what_a_killed_one_left(release: Path, tmp_path: Path) -> None:
     litter = tmp_path / ".out.partial" / "sft" / "train"
     litter.mkdir(parents=True)

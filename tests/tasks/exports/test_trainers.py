@@ -1,4 +1,9 @@
-"""Exports are read by the readers that people use, in environments that know nothing of us: `datasets` for all, TRL's four trainers for theirs."""
+"""Exports are read by the readers that people use, in environments that know nothing of us.
+
+`datasets` reads all, OpenAI's own types check what is meant for its interfaces, LLaMA-Factory's converter reads ShareGPT, and each of TRL's four
+trainers takes a step on its own. NeMo's loaders can't be installed here (NeMo Gym and NeMo-RL want a newer Python, NeMo-Aligner wants Megatron):
+test_formats.py holds their rows against what their documentation and sources say.
+"""
 
 import json
 import os
@@ -40,6 +45,22 @@ for row in rows["prompts"]:
     asked.validate_python(row["responses_create_params"])
 print(sum(map(len, rows.values())))
 """
+CONVERT = """
+import importlib.util, json, sys, types
+from types import SimpleNamespace
+# The package imports audio, video and a web server at its front; the converter needs none of them.
+root = importlib.util.find_spec("llamafactory").submodule_search_locations[0]
+for name, folder in (("llamafactory", root), ("llamafactory.data", f"{root}/data")):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [folder]
+from llamafactory.data.converter import SharegptDatasetConverter
+from llamafactory.data.parser import DatasetAttr
+rows, files = json.load(sys.stdin), SimpleNamespace(media_dir="")
+sft = SharegptDatasetConverter(DatasetAttr("file", "sft", formatting="sharegpt"), files)
+pairs = SharegptDatasetConverter(DatasetAttr("file", "pairs", formatting="sharegpt", ranking=True, chosen="chosen", rejected="rejected"), files)
+read = {"sft": [sft(row) for row in rows["sft"]], "preferences": [pairs(row) for row in rows["preferences"]]}
+print(json.dumps({name: [[one["_prompt"], one["_response"], one["_system"]] for one in found] for name, found in read.items()}))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +78,7 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def trainers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An environment with TRL, where Torch comes without gigabytes of CUDA; or GRISTMILL_TRAINERS_PYTHON, an interpreter that has TRL."""
+    """An environment with TRL and LLaMA-Factory, where Torch comes without gigabytes of CUDA; or GRISTMILL_TRAINERS_PYTHON, an interpreter with both."""
     if given := os.environ.get("GRISTMILL_TRAINERS_PYTHON"):
         yield Path(given)
         return
@@ -68,7 +89,8 @@ def trainers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if heavy:
         pytest.skip(f"NO TRAINERS: {TORCH} would come here with {len(heavy)} packages of CUDA; set GRISTMILL_TRAINERS_PYTHON to an interpreter with trl")
     _call([str(python), "-m", "pip", "install", "-q", TORCH])
-    _call([str(python), "-m", "pip", "install", "-q", "trl"])
+    _call([str(python), "-m", "pip", "install", "-q", "trl", "peft"])
+    _call([str(python), "-m", "pip", "install", "-q", "--no-deps", "llamafactory"])
     yield python
     shutil.rmtree(folder)  # 1.5 GB; pytest would keep those of three sessions.
 
@@ -115,6 +137,19 @@ def test_a_trainer_of_trl_takes_a_step_on_what_was_exported(
     first = _rendered(release, tmp_path)
     assert {name: told["first"][name] for name in columns} == {name: pattern.format(**first) for name, pattern in columns.items()}
     assert told["loss"] > 0
+
+
+def test_llama_factorys_converter_reads_what_was_exported(release: Path, trainers: Path, tmp_path: Path) -> None:
+    for to in ("sharegpt", "trl-sft", "trl-dpo"):
+        exported(release, to, tmp_path / to)
+    given = {name: rows_of(tmp_path / "sharegpt", name) for name in ("sft", "preferences")}
+
+    read = json.loads(_run(trainers, tmp_path, "-c", CONVERT, given=json.dumps(given)).splitlines()[-1])
+
+    whole = [row["messages"] for row in rows_of(tmp_path / "trl-sft", "sft")]
+    assert read["sft"] == [[turns[:-1], turns[-1:], ""] for turns in whole]
+    pairs = rows_of(tmp_path / "trl-dpo", "preferences")
+    assert read["preferences"] == [[pair["prompt"], pair["chosen"] + pair["rejected"], ""] for pair in pairs]
 
 
 def _rendered(release: Path, scratch: Path) -> dict[str, str]:
