@@ -15,7 +15,7 @@ def unfinished_sentence(
     batch: pl.DataFrame, *, words: Annotated[int, Field(ge=1, description="Words of a last line from which it counts as prose.")] = 8
 ) -> pl.Expr:
     """The last line is prose, of so many words, and ends with a letter, a comma or a dash; list items, headings, tables and code may."""
-    last = pl.col("last_answer").str.strip_chars_end().str.extract(r"([^\n]*)\z", 1)
+    last = pl.col("last_answer").str.strip_chars_end().str.split("\n").list.last()
     prose = ~last.str.contains(r"^\s*(?:[-*+•#>|$`\\]|\d+[.)]|    )")
     return prose & (last.str.count_matches(r"\S+") >= words) & last.str.contains(r"[\p{L},–—-]\z")
 
