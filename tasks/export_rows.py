@@ -6,8 +6,9 @@ A format (a module in tasks/exports/) offers one or more of
     from_preferences(pair)        -> list of rows | LeftOut
     from_prompts(prompt)          -> list of rows | LeftOut
 
-each a pure function from a published record to rows of JSON. The first line of its docstring is its purpose. Rows of one format have the same
-keys and types always, as `datasets` guesses a file's columns from its beginning. A record that has no place in the format is a `LeftOut`.
+each a pure function from a published record to rows of JSON. The first line of its docstring is its purpose. Rows of one data set have the same
+keys and types always, as `datasets` guesses a file's columns from its beginning (NeMo Gym's differ by environment; its own loader reads them one by
+one). A record that has no place in the format is a `LeftOut`.
 """
 
 import math

@@ -1,5 +1,6 @@
 """Each format's rows, held against what its trainer's documentation says a row is."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -167,6 +168,21 @@ def test_nemo_gym_reads_the_number_out_of_a_worked_solution() -> None:
     assert row["verifier_metadata"]["verifier"] == "final_number"
 
 
+def test_nemo_gym_gives_instructions_as_their_environment_takes_them() -> None:
+    wanted = {"instruction_id_list": ["length_constraints:number_words"], "kwargs": [{"num_words": 204, "relation": "less than"}]}
+    row = one_row("nemo-gym", a_prompt(1, reference=Reference("ifeval", json.dumps({**wanted, "mode": "strict"}))))
+
+    assert {name: row[name] for name in wanted} == wanted
+    assert (row["prompt"], row["grading_mode"]) == ("Question 1?", "binary")
+    assert 0 <= row["id"] < 2**53
+
+
+def test_nemo_gym_gives_a_schema_as_its_environment_takes_it() -> None:
+    row = one_row("nemo-gym", a_prompt(1, reference=Reference("json_schema", '{"type": "object"}')))
+
+    assert (row["schema_str"], row["schema_type"]) == ('{"type": "object"}', "json")
+
+
 def test_nemo_gym_passes_another_verifiers_reference_on() -> None:
     row = one_row("nemo-gym", a_prompt(1, reference=Reference("multiple_choice", "C")))
 
@@ -175,8 +191,14 @@ def test_nemo_gym_passes_another_verifiers_reference_on() -> None:
 
 @pytest.mark.parametrize(
     ("reference", "reason"),
-    [(None, "not_verifiable"), (Reference("final_number", " "), "not_verifiable"), (Reference("final_number", "none"), "bad_reference")],
-    ids=["none", "blank", "no number"],
+    [
+        (None, "not_verifiable"),
+        (Reference("final_number", " "), "not_verifiable"),
+        (Reference("final_number", "none"), "bad_reference"),
+        (Reference("ifeval", '{"kwargs": []}'), "bad_reference"),
+        (Reference("json_schema", "{"), "bad_reference"),
+    ],
+    ids=["none", "blank", "no number", "no instructions", "no schema"],
 )
 def test_nemo_gym_leaves_out_what_cannot_be_verified(reference: Reference | None, reason: str) -> None:
     made = written("nemo-gym", a_prompt(1, reference=reference))
