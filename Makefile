@@ -6,7 +6,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 RECIPE ?= recipes/rehearsal.yaml
 
-.PHONY: help setup demo test test-fast check docs bench-dedup lock clean
+.PHONY: help setup demo test test-fast check docs bench-dedup bench-filters lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ docs: setup ## Write the generated pages of docs/ anew
 
 bench-dedup: setup ## Time dedup beside its peers, at equal parameters
 	@$(BIN)/python benchmarks/dedup.py
+
+bench-filters: setup ## Time the filters beside datatrove's, on the same texts
+	@$(BIN)/python benchmarks/filters.py
 
 lock: ## Resolve both environments anew
 	@uv pip compile pyproject.toml --group dev --universal -p 3.11 --generate-hashes -q --upgrade -o requirements.lock
