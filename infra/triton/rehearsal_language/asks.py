@@ -15,11 +15,22 @@ _CUES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("questions", rf"write (?P<count>\d+) questions about {_QUOTED}"),
         ("math_topics", r"name (?P<count>\d+) topics in mathematics"),
         ("math_problems", rf"write (?P<count>\d+) math problems about {_QUOTED}"),
-        ("rewrite", r"rewrite this question"),
+        ("writing_tasks", rf"write (?P<count>\d+) writing tasks about {_QUOTED}"),
+        ("programming_keywords", r"name (?P<count>\d+) programming keywords"),
+        ("programming_problems", rf"write (?P<count>\d+) programming problems about {_QUOTED}"),
+        ("document_instructions", r"write (?P<count>\d+) instructions about the document"),
+        ("persona_requests", r"write (?P<count>\d+) requests that this person would make"),
+        ("evolve", r"make this instruction (?:deeper|broader)"),
+        ("rewrite", r"rewrite this (?:question|writing task)"),
         ("next_message", r"write the user's next message"),
     )
 )
-LISTS = frozenset({"topics", "subtopics", "questions", "math_topics", "math_problems"})
+LISTS = frozenset(
+    {"topics", "subtopics", "questions", "math_topics", "math_problems"}
+    | {"writing_tasks", "programming_keywords", "programming_problems", "document_instructions", "persona_requests"}
+)
+_ABOUT_QUOTED = frozenset({"document_instructions", "persona_requests"})
+"""Lists about a text between marks; the first such text, as a top-up quotes the items that there are after it."""
 _MOST_ITEMS = 500
 
 
@@ -56,7 +67,8 @@ def _by_cue(text: str) -> Wanted:
 
 def _wanted(kind: str, text: str, found: re.Match[str]) -> Wanted:
     groups = found.groupdict()
-    if "count" in groups:
-        return Wanted(kind, (groups.get("about") or "").strip(), min(int(groups["count"]), _MOST_ITEMS))
     fenced = _FENCED.findall(text)
+    if "count" in groups:
+        about = fenced[0] if kind in _ABOUT_QUOTED and fenced else groups.get("about") or ""
+        return Wanted(kind, about.strip(), min(int(groups["count"]), _MOST_ITEMS))
     return Wanted(kind, fenced[-1] if fenced else text[found.end() :].strip(" :\n"))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from infra.triton.rehearsal_language import answers, topics
+from infra.triton.rehearsal_language import answers, requests, topics
 from infra.triton.rehearsal_language.asks import LISTS, Wanted, recognise
 from infra.triton.rehearsal_language.chat import read_turns
 from infra.triton.rehearsal_language.draw import Draw
@@ -92,6 +92,8 @@ def _compose(wanted: Wanted, draw: Draw, temper: Temper) -> str:
     match wanted.kind:
         case "rewrite":
             return topics.rewrite_question(wanted.about, draw)
+        case "evolve":
+            return requests.evolve_instruction(wanted.about, draw)
         case "next_message":
             return topics.next_message(wanted.about, draw)
         case "user_turn":
@@ -113,5 +115,15 @@ def _items(wanted: Wanted, draw: Draw) -> list[str]:
             return topics.mathematical_topics(wanted.count, draw)
         case "math_problems":
             return pose_problems(wanted.about, wanted.count, draw)
+        case "writing_tasks":
+            return requests.writing_tasks(wanted.about, wanted.count, draw)
+        case "programming_keywords":
+            return requests.programming_keywords(wanted.count, draw)
+        case "programming_problems":
+            return requests.programming_problems(wanted.about, wanted.count, draw)
+        case "document_instructions":
+            return requests.document_instructions(wanted.about, wanted.count, draw)
+        case "persona_requests":
+            return requests.persona_requests(wanted.about, wanted.count, draw)
         case _:
             return topics.questions(wanted.about, wanted.count, draw)
