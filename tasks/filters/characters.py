@@ -1,4 +1,8 @@
-"""Answers made of the wrong characters."""
+"""Answers made of the wrong characters.
+
+The default shares leave worked sums and dense code alone: at 0.5, 3 % of GSM8K's own solutions would be mostly digits; at 0.4, 1.5 % of
+MBPP's would have too many symbols.
+"""
 
 from typing import Annotated
 
@@ -12,7 +16,7 @@ _MOJIBAKE = r"Ã[\u0080-\u00BF€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•�
 """UTF-8 read as Windows-1252 or Latin-1: what é, ’, “, an emoji, a byte order mark become."""
 
 
-def too_many_symbols(batch: pl.DataFrame, *, share: Largest = 0.4, characters: Least = 40) -> pl.Expr:
+def too_many_symbols(batch: pl.DataFrame, *, share: Largest = 0.5, characters: Least = 40) -> pl.Expr:
     """Of the answer's characters that are no space, more than this share are symbols or punctuation."""
     visible = _count(r"\S")
     return (visible >= characters) & (_count(r"[\p{S}\p{P}]") > visible * share)
@@ -24,7 +28,7 @@ def mostly_uppercase(batch: pl.DataFrame, *, share: Largest = 0.5, characters: L
     return (cased >= characters) & (_count(r"\p{Lu}") > cased * share)
 
 
-def mostly_digits(batch: pl.DataFrame, *, share: Largest = 0.5, characters: Least = 40) -> pl.Expr:
+def mostly_digits(batch: pl.DataFrame, *, share: Largest = 0.7, characters: Least = 40) -> pl.Expr:
     """Of the answer's letters and digits, more than this share are digits."""
     told = _count(r"[\p{L}\p{N}]")
     return (told >= characters) & (_count(r"\p{N}") > told * share)

@@ -17,7 +17,7 @@ _PHONE = r"\+[1-9][0-9]{0,2}(?:[ .-]?\([0-9]{1,4}\))?(?:[ .-]?[0-9]{2,4}){2,5}(?
 _FICTION = re.compile(r"555\D?01\d\d$")
 """Numbers set aside for fiction in North America."""
 _IP = r"(?-u:\b)(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?-u:\b)|(?i)(?-u:\b)(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?-u:\b)"
-_CARD = r"(?-u:\b)[3-6](?:[ -]?[0-9]){12,18}(?-u:\b)"
+_CARD = r"(?-u:\b)[3-6][0-9]{3}(?:[ -]?[0-9]{2,6}){2,7}(?-u:\b)"
 _IBAN = r"(?-u:\b)[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{2,4}){3,8}(?-u:\b)"
 
 
@@ -38,7 +38,7 @@ def ip_address(batch: pl.DataFrame) -> pl.Series:
 
 def payment_card(batch: pl.DataFrame) -> pl.Series:
     """The answer has a payment card's number, by its check digit (Luhn)."""
-    return _any_real(batch, _CARD, lambda found: _passes_luhn(_digits(found)))
+    return _any_real(batch, _CARD, lambda found: 13 <= len(_digits(found)) <= 19 and _passes_luhn(_digits(found)))
 
 
 def bank_account(batch: pl.DataFrame) -> pl.Series:

@@ -144,7 +144,7 @@ FALSE: Examples = {
     "email_address": plain("jane@example.com", "a@b", "@handle", "x@host.test", ENGLISH),
     "phone_number": plain("555-0142", "212-555-0142", "2 + 2 = 4", "In 1999-2003 there were 1,234,567.", "3.14159265358979", "+1", "10-12-2024"),
     "ip_address": plain("192.168.0.1", "127.0.0.1", "203.0.113.7", "999.1.1.1", "version 1.2.3", ENGLISH),
-    "payment_card": plain("4539 1488 0343 6468", "4000000000000000000", "1234 5678", "3.14159265358979323846", ENGLISH),
+    "payment_card": plain(" ".join(map(str, range(1, 60))), "4539 1488 0343 6468", "4000000000000000000", "1234 5678", "3.14159265358979323846", ENGLISH),
     "bank_account": plain("DE89 3704 0044 0532 0130 01", "AB12", "GPT4 TURBO 2024 MODEL", ENGLISH),
     "unbalanced_latex": plain(
         r"$$x^2 = 4$$ and \(y\)",
