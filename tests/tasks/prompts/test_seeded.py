@@ -1,0 +1,112 @@
+"""Techniques that start from texts: evolve, two_turn, instruction_following."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.records import Prompt, WorkItem, prompt_id
+from tasks.constraints import CONSTRAINTS, draw_constraint
+from tasks.made import as_request
+from tasks.prompts import evolve, instruction_following, two_turn
+from tasks.technique import Made, Opening
+from tasks.verifiers import ifeval
+from tests.tasks.builders import A_RUN, ScriptedAsk, a_completion, answering
+
+TERMS: dict[str, Any] = {"path": "texts.jsonl", "source": "own", "licence": "cc0-1.0"}
+
+
+def first(module: Any, folder: Path, **more: Any) -> tuple[WorkItem, Any]:
+    (folder / "texts.jsonl").write_text(json.dumps({"text": "Why is the sky blue?"}) + "\n")
+    options = module.Options.model_validate(TERMS | more)
+    return next(module.start(options, Opening(A_RUN, 0, folder))), options
+
+
+def prompts(made: Made) -> list[Prompt]:
+    return [one for one in made.out if isinstance(one, Prompt)]
+
+
+def test_evolve_notes_operator_and_parent(tmp_path: Path) -> None:
+    item, options = first(evolve, tmp_path, operators=["depth", "breadth"], per_seed=2)
+    made = asyncio.run(evolve.evolve(item, options, ScriptedAsk(lambda label, text: f"More, by {label}?")))
+    assert {one.lineage.topics for one in prompts(made)} == {("depth",), ("breadth",)}
+    assert {one.lineage.parent for one in prompts(made)} == {prompt_id("evolve", as_request("Why is the sky blue?"))}
+    assert {one.messages[0].content for one in prompts(made)} == {"More, by evolve/depth?", "More, by evolve/breadth?"}
+
+
+def test_evolve_names_what_is_wrong_with_each_evolution(tmp_path: Path) -> None:
+    item, options = first(evolve, tmp_path, per_seed=3)
+    made = asyncio.run(evolve.evolve(item, options, answering("why is the sky BLUE?", " ", a_completion("Why is", "length"))))
+    assert [drop.reason for drop in made.drops] == ["not_evolved", "empty_prompt", "truncated_prompt"]
+    assert len({drop.drop_id for drop in made.drops}) == evolve.STEPS[0].yields(options)
+
+
+def test_two_turn_makes_three_turns_without_courtesies(tmp_path: Path) -> None:
+    item, options = first(two_turn, tmp_path)
+    ask = answering("Light is scattered.", "Thank you! And at sunset?")
+    middle = asyncio.run(two_turn.answer_first(item, options, ask)).out[0]
+    assert isinstance(middle, WorkItem)
+    (prompt,) = prompts(asyncio.run(two_turn.ask_on(middle, options, ask)))
+    assert [turn.role for turn in prompt.messages] == ["user", "assistant", "user"]
+    assert prompt.messages[2].content == "And at sunset?"
+    assert [use.role for use in prompt.provenance.models] == ["responder", "user"]
+    assert prompt.lineage.seeds == ("own:1",)
+
+
+@pytest.mark.parametrize(
+    ("answers", "more", "reason"),
+    [
+        ((a_completion("Light", "length"),), {}, "truncated_prompt"),
+        (("Light.", "Thank you!"), {}, "empty_user_turn"),
+        (("Light.", "And then?"), {"max_tokens": 3}, "over_token_budget"),
+    ],
+    ids=["cut-off", "courtesy-alone", "too-long"],
+)
+def test_two_turn_drops_what_is_no_conversation(tmp_path: Path, answers: tuple[Any, ...], more: dict[str, int], reason: str) -> None:
+    item, options = first(two_turn, tmp_path, **more)
+    ask = answering(*answers)
+    made = asyncio.run(two_turn.answer_first(item, options, ask))
+    if made.out:
+        middle = made.out[0]
+        assert isinstance(middle, WorkItem)
+        made = asyncio.run(two_turn.ask_on(middle, options, ask))
+    assert [drop.reason for drop in made.drops] == [reason]
+
+
+def test_instruction_following_attaches_what_the_verifier_reads(tmp_path: Path) -> None:
+    item, options = first(instruction_following, tmp_path, kinds=["punctuation:no_comma", "detectable_format:json_format"], per_seed=2)
+    made = asyncio.run(instruction_following.attach(item, options, answering()))
+    plain = next(one for one in prompts(made) if one.lineage.topics == ("punctuation:no_comma",))
+    assert plain.messages[0].content == "Why is the sky blue?\n\nUse no commas at all."
+    assert plain.reference is not None
+    assert ifeval.verify("It scatters light.", plain.reference.value).passed
+    assert not ifeval.verify("Well, it scatters light.", plain.reference.value).passed
+
+
+@pytest.mark.parametrize("kind", CONSTRAINTS)
+def test_a_drawn_constraint_is_one_that_the_verifier_knows(kind: str) -> None:
+    for seed in range(10):
+        drawn = draw_constraint(kind, seed)
+        assert drawn == draw_constraint(kind, seed)
+        assert "{" not in drawn.text
+        wanted = ifeval.Expected(instruction_id_list=[kind], kwargs=[drawn.arguments])
+        assert [one.instruction for one in ifeval.check("A plain reply.", wanted)] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("module", "more"),
+    [
+        (evolve, {"per_seed": 6}),
+        (evolve, {"operators": ["depth", "depth"]}),
+        (evolve, {"operators": ["sideways"]}),
+        (two_turn, {"max_tokens": 0}),
+        (instruction_following, {"kinds": ["no:such"]}),
+        (instruction_following, {"kinds": ["punctuation:no_comma"], "per_seed": 2}),
+    ],
+)
+def test_seeded_techniques_refuse_options_that_make_no_sense(module: Any, more: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        module.Options.model_validate(TERMS | more)
