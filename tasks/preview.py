@@ -1,11 +1,13 @@
 """A few records through every stage, in this process, with each call as it was sent and answered; nothing is published.
 
-What a stage does to a record is done by the same functions as in a run. Only what needs the whole data is left out: copies are not looked for. The calls
-are the very calls that a run will make, and are kept for it: what a preview has paid, the run does not pay again.
+What a stage does to a record is done by the same functions as in a run. Left out are copies, since that search needs the whole data, and
+the search for benchmarks' texts in answers. The calls are the very calls that a run will make, and are kept for it: what a preview has
+paid, the run does not pay again.
 """
 
 import contextlib
 import shutil
+import tempfile
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +23,8 @@ from schemas.model_card import ModelCard
 from schemas.records import Conversation, Drop, Preference, Prompt, Provenance, WorkItem, drop_record
 from tasks.catalogue import LoadedRecipe, LoadedTechnique, load_recipe
 from tasks.catalogue import rehearse as on_rehearsal_models
+from tasks.decontamination.benchmarks import keep_benchmarks
+from tasks.decontamination.screening import drop_contaminated_prompts
 from tasks.filtering import filter_conversations
 from tasks.pairing import settle as settle_answers
 from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, run_records
@@ -98,12 +102,12 @@ def preview(recipe: Path, settings: Settings, *, n: int = 8, rehearse: bool = Fa
         wanted = [n // len(loaded.prompts) + (number < n % len(loaded.prompts)) for number in range(len(loaded.prompts))]
         written = [_write(desk, technique, most) for technique, most in zip(loaded.prompts, wanted, strict=True) if most]
         prompts = [prompt for one in written for prompt in one.prompts]
-        screened, long = _screen(loaded, prompts)
+        screened, unfit = _screen(loaded, prompts)
         answered = _answer(desk, screened)
         scored = _score(desk, answered)
         settled = tuple(_settle(desk, prompt, scored, answered) for prompt in screened)
         steps = tuple(step for one in written for step in one.steps)
-        drops = (*(drop for one in written for drop in one.drops), *long, *answered.drops)
+        drops = (*(drop for one in written for drop in one.drops), *unfit, *answered.drops)
         return PreviewResult(loaded.recipe.name, loaded.rehearsal, steps, settled, drops)
 
 
@@ -206,9 +210,12 @@ def _run_step(
 
 
 def _screen(loaded: LoadedRecipe, prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Drop]]:
+    with tempfile.TemporaryDirectory() as folder:
+        benchmarks = keep_benchmarks(loaded.recipe.decontaminate, loaded.path.parent, Path(folder) / "benchmarks.parquet")
+        clean, contaminated = drop_contaminated_prompts(prompts, benchmarks)
     longest = loaded.longest_prompt()
-    long = [one for one in prompts if estimate_tokens(one) > longest]
-    return [one for one in prompts if one not in long], [drop_record(one, stage="screen", reason="prompt_too_long") for one in long]
+    long = [drop_record(one, stage="screen", reason="prompt_too_long") for one in clean if estimate_tokens(one) > longest]
+    return [one for one in clean if estimate_tokens(one) <= longest], [*contaminated, *long]
 
 
 def _answer(desk: _Desk, prompts: Sequence[Prompt]) -> _Answered:
