@@ -65,7 +65,7 @@ def recipes_page() -> str:
             "A recipe is one YAML file that says what to make; where to make it is no business of it (that is [settings](operations.md)). Unknown keys are",
             "errors, and everything is checked before any work: `gristmill run RECIPE --dry-run`. The whole of a recipe is a run's identity: change anything",
             "but comments, order of keys or the file's name, and it is another run (which reuses every paid call that it has in common with the first).\n",
-            "`recipes/rehearsal.yaml` is an example with a comment on each part.\n",
+            "`recipes/rehearsal.yaml` is an example with a comment on each part; `recipes/all-techniques.yaml` has every prompt technique at once.\n",
             "## The whole\n",
         )
     )
