@@ -249,7 +249,7 @@ def _score(desk: _Desk, answered: _Answered) -> list[Conversation]:
         return answered.conversations
     card = desk.cast.cards["reward"]
     weights = score.weights or published_weights(card)
-    watched = desk.watch([one.conversation_id for one in answered.conversations])
+    watched = desk.watch([one.prompt_id for one in answered.conversations])
     pairs = list(zip(answered.conversations, watched, strict=True))
     kept = []
     for (one, calls), reward in zip(pairs, desk.session.run(run_records(pairs, lambda pair: grade(pair[0], card, pair[1]))), strict=True):

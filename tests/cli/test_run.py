@@ -96,7 +96,8 @@ def test_a_stopped_run_says_how_to_go_on_and_leaves_nothing_behind(alone: Factor
         said = process.stderr.read()
 
     assert process.returncode == 130
-    assert said.rstrip().endswith(f"go on with:\n  gristmill run {recipe}")
+    assert "go on with:" in said
+    assert said.rstrip().endswith(f"gristmill run {recipe}")
     assert "Traceback" not in said
     assert still_alive(children) == []
 
@@ -113,7 +114,7 @@ def test_a_killed_run_leaves_nothing_behind_and_goes_on_to_its_release(alone: Fa
 
     assert len(children) > 4
     assert still_alive(children) == []
-    assert alone.call("runs", "list", "--json").out.count('"status": "running"') == 1
+    assert "its process is gone" in alone.call("runs", "list", "--json").out
 
     resumed = alone.call("run", str(recipe), "--json", "--quiet")
     assert (resumed.code, resumed.err) == (0, "")
