@@ -74,7 +74,7 @@ def test_load_recipe_gives_filters_the_recipes_language(tmp_path: Path) -> None:
 WRONG = {
     "unknown technique": (
         {"prompts": [{"technique": "open_aq"}]},
-        "prompts.0: unknown prompt technique 'open_aq': did you mean 'open_qa'? there are math, open_qa, seeds",
+        "prompts.0: unknown prompt technique 'open_aq': did you mean 'open_qa'? there are ",
     ),
     "unknown option": ({"prompts": [{"technique": "open_qa", "topcis": 3}]}, "prompts.0: open_qa has no option 'topcis': did you mean 'topics'?"),
     "negative number": ({"prompts": [{"technique": "math", "topics": -2}]}, "prompts.0.topics: Input should be greater than or equal to 1 (given: -2)"),
