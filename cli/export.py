@@ -27,8 +27,8 @@ def export(
     Example: [bold]gristmill export rehearsal --to trl-dpo --out exports/dpo[/bold]
     """
     from infra.settings import read_settings
-    from tasks.exporting import ExportOptions, export_release, find_format
-    from tasks.release import find_release
+    from tasks.release.exporting import ExportOptions, export_release, find_format
+    from tasks.release.publish import find_release
 
     wanted = find_format(to)
     found = find_release(read_settings(data=data).data, release)

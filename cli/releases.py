@@ -12,7 +12,7 @@ from cli.console import err, out, print_json
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tasks.sampling import SampledRow
+    from tasks.release.sampling import SampledRow
 
 app = typer.Typer(help="List, show and verify releases.", no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -38,7 +38,7 @@ def list_all(
 
     Example: [bold]gristmill releases list[/bold]
     """
-    from tasks.release import list_releases
+    from tasks.release.publish import list_releases
 
     found = list_releases(_folder(data), name)
     if as_json:
@@ -57,8 +57,8 @@ def show(release: Wanted, data: Data = None, as_json: AsJson = False) -> None:
 
     Example: [bold]gristmill releases show rehearsal/v1[/bold]
     """
-    from tasks.manifest import read_manifest
-    from tasks.release import find_release
+    from tasks.release.manifest import read_manifest
+    from tasks.release.publish import find_release
 
     folder = find_release(_folder(data), release)
     manifest = read_manifest(folder)
@@ -74,8 +74,8 @@ def verify(release: Wanted, data: Data = None, as_json: AsJson = False) -> None:
 
     Example: [bold]gristmill releases verify rehearsal/v1[/bold]
     """
-    from tasks.manifest import read_manifest, verify_release
-    from tasks.release import find_release
+    from tasks.release.manifest import read_manifest, verify_release
+    from tasks.release.publish import find_release
 
     folder = find_release(_folder(data), release)
     faults = verify_release(folder)
@@ -105,8 +105,8 @@ def sample(
 
     Example: [bold]gristmill sample rehearsal --kind preferences -n 2[/bold]
     """
-    from tasks.release import find_release
-    from tasks.sampling import sample_rows
+    from tasks.release.publish import find_release
+    from tasks.release.sampling import sample_rows
 
     if technique and kind is Kind.DROPPED:
         raise typer.BadParameter("dropped rows are told apart by --reason, not by --technique")
@@ -151,7 +151,7 @@ def _read_inputs(run: str, settings: Any) -> Any:
     from contextlib import closing
 
     from infra.ledger import Ledger
-    from tasks.release_inputs import read_inputs
+    from tasks.release.inputs import read_inputs
 
     with closing(Ledger.open(settings.ledger_url)) as ledger:
         return read_inputs(ledger, settings.data, run, cards=settings.cards)

@@ -1,6 +1,6 @@
 """What Great Expectations is asked to check, derived from the record contracts so that a contract is stated once.
 
-Plain values, no Great Expectations import: tasks/validation.py turns them into suites. A record's rows are looked at as flat tables: the
+Plain values, no Great Expectations import: tasks/validation/partitions.py turns them into suites. A record's rows are looked at as flat tables: the
 rows themselves, and one table for each list of records and each optional record inside them (`messages`, `scores`, `provenance.models`).
 An expectation's name is the drop reason of a row that fails it.
 """
@@ -41,7 +41,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class RowRule:
-    """A rule across the fields of a row, which no single field's contract can say; tasks/row_rules.py computes it."""
+    """A rule across the fields of a row, which no single field's contract can say; tasks/validation/row_rules.py computes it."""
 
     name: str
     meaning: str

@@ -13,8 +13,8 @@ from infra.storage import write_records
 from schemas.contract import Int32, NonEmpty
 from schemas.errors import RecipeError
 from schemas.recipe import BenchmarkOptions
+from tasks.craft.seedfiles import Row, bad_row, find_seed_file, read_rows
 from tasks.discovery import suggest
-from tasks.seedfiles import Row, bad_row, find_seed_file, read_rows
 
 
 @dataclass(frozen=True, slots=True)

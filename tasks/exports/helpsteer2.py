@@ -6,7 +6,7 @@ Several turns of a prompt are joined as that data set joins them; it knows no sy
 from typing import Any
 
 from schemas.records import Conversation, Messages, Preference, Scores
-from tasks.export_rows import LeftOut, Published, Rows, attributes_of, fold_system, metadata, whole_grade
+from tasks.release.export_rows import LeftOut, Published, Rows, attributes_of, fold_system, metadata, whole_grade
 
 _MARKS = {"user": "<extra_id_1>User\n", "assistant": "<extra_id_1>Assistant\n"}
 

@@ -7,7 +7,7 @@ an answer that begins with white space is left out.
 
 from schemas.model_card import load_card
 from schemas.records import Message, Messages, Preference
-from tasks.export_rows import LeftOut, Rows, metadata, reward_of
+from tasks.release.export_rows import LeftOut, Rows, metadata, reward_of
 
 _CARD = "nemotron-4-340b-instruct"
 _TERMINATOR = "\n<extra_id_1>"

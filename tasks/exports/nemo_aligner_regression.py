@@ -6,7 +6,7 @@ written, as a reward model must see bad answers too.
 
 from schemas.model_card import load_card
 from schemas.records import Conversation, Messages, Preference, Scores
-from tasks.export_rows import LeftOut, Published, Rows, attributes_of, metadata
+from tasks.release.export_rows import LeftOut, Published, Rows, attributes_of, metadata
 
 MISSING = -100.0
 """The loader's mark of a number whose loss is masked."""

@@ -6,7 +6,7 @@ A score by attribute becomes the label of the last assistant turn, which is the 
 from typing import Any
 
 from schemas.records import Conversation, Message
-from tasks.export_rows import LeftOut, Rows, attributes_of, metadata, whole_grade
+from tasks.release.export_rows import LeftOut, Rows, attributes_of, metadata, whole_grade
 
 _NAMES = {"user": "User", "assistant": "Assistant"}
 

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from schemas.records import Prompt
-from tasks.export_rows import LeftOut, Rows, metadata, turns
+from tasks.release.export_rows import LeftOut, Rows, metadata, turns
 from tasks.verifiers.final_number import find_final_number
 
 

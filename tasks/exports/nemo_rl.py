@@ -1,7 +1,7 @@
 """NeMo-RL: conversations in OpenAI's form for SFT, and ranked completions of a context for DPO and reward models."""
 
 from schemas.records import Conversation, Preference
-from tasks.export_rows import LeftOut, Rows, metadata, turns
+from tasks.release.export_rows import LeftOut, Rows, metadata, turns
 
 
 def from_sft(row: Conversation) -> Rows | LeftOut:

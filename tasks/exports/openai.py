@@ -4,7 +4,7 @@ The service refuses keys that it does not know, so where a row comes from stands
 """
 
 from schemas.records import Conversation, Preference
-from tasks.export_rows import LeftOut, Rows, turns
+from tasks.release.export_rows import LeftOut, Rows, turns
 
 
 def from_sft(row: Conversation) -> Rows | LeftOut:

@@ -1,7 +1,7 @@
 """ShareGPT's form, as Axolotl and LLaMA-Factory read it: `conversations` of `from` and `value`; pairs with `chosen` and `rejected`."""
 
 from schemas.records import Conversation, Message, Preference
-from tasks.export_rows import LeftOut, Rows, metadata
+from tasks.release.export_rows import LeftOut, Rows, metadata
 
 _NAMES = {"system": "system", "user": "human", "assistant": "gpt"}
 

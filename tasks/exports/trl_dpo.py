@@ -1,7 +1,7 @@
 """TRL's DPOTrainer: `prompt`, `chosen` and `rejected`, each a list of turns."""
 
 from schemas.records import Preference
-from tasks.export_rows import LeftOut, Rows, metadata, turns
+from tasks.release.export_rows import LeftOut, Rows, metadata, turns
 
 
 def from_preferences(row: Preference) -> Rows | LeftOut:

@@ -1,7 +1,7 @@
 """TRL's KTOTrainer: `prompt`, `completion`, and a `label` that says whether it is a wanted one; two rows for each pair."""
 
 from schemas.records import Preference
-from tasks.export_rows import LeftOut, Rows, metadata, turns
+from tasks.release.export_rows import LeftOut, Rows, metadata, turns
 
 
 def from_preferences(row: Preference) -> Rows | LeftOut:

@@ -1,7 +1,7 @@
 """TRL's SFTTrainer: a conversation in `messages`."""
 
 from schemas.records import Conversation
-from tasks.export_rows import LeftOut, Rows, metadata, turns
+from tasks.release.export_rows import LeftOut, Rows, metadata, turns
 
 
 def from_sft(row: Conversation) -> Rows | LeftOut:

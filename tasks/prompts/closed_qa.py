@@ -11,11 +11,11 @@ from schemas.engine import Sampling
 from schemas.identity import derive_seed
 from schemas.recipe import SamplingOptions
 from schemas.records import Drop, WorkItem, drop_record
-from tasks.listing import ListRequest, ask_for_list, list_shortfall
-from tasks.made import as_request, derive_prompt
-from tasks.seedtexts import SeedTexts, count_texts, text_files, text_items
+from tasks.craft.listing import ListRequest, ask_for_list, list_shortfall
+from tasks.craft.made import as_request, derive_prompt
+from tasks.craft.seedtexts import SeedTexts, count_texts, text_files, text_items
+from tasks.craft.turns import between_marks, estimate_tokens
 from tasks.technique import Ask, Made, Opening, Step
-from tasks.turns import between_marks, estimate_tokens
 
 NAME = "closed_qa"
 

@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 from schemas.engine import Sampling
 from schemas.recipe import SamplingOptions, Strict
 from schemas.records import WorkItem
-from tasks.branching import branch_item
-from tasks.listing import ListRequest, ask_for_list, list_shortfall
-from tasks.made import as_request, derive_item, derive_prompt, first_item
+from tasks.craft.branching import branch_item
+from tasks.craft.listing import ListRequest, ask_for_list, list_shortfall
+from tasks.craft.made import as_request, derive_item, derive_prompt, first_item
+from tasks.craft.turns import in_quotes
 from tasks.technique import Ask, Made, Opening, Step
-from tasks.turns import in_quotes
 
 NAME = "coding"
 

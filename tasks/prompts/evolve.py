@@ -13,12 +13,12 @@ from schemas.engine import Sampling
 from schemas.identity import derive_seed
 from schemas.recipe import SamplingOptions
 from schemas.records import Drop, Prompt, WorkItem, prompt_id
-from tasks.branching import branch_item
-from tasks.made import as_request, derive_prompt
-from tasks.seedtexts import SeedTexts, count_texts, text_files, text_items
+from tasks.craft.branching import branch_item
+from tasks.craft.made import as_request, derive_prompt
+from tasks.craft.seedtexts import SeedTexts, count_texts, text_files, text_items
+from tasks.craft.turns import between_marks
+from tasks.craft.wording import drop_text, fault_in_text
 from tasks.technique import Ask, Made, Opening, Step
-from tasks.turns import between_marks
-from tasks.wording import drop_text, fault_in_text
 
 NAME = "evolve"
 

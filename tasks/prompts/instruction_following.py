@@ -8,11 +8,11 @@ from pydantic import Field, field_validator, model_validator
 from schemas.engine import Sampling
 from schemas.identity import derive_seed
 from schemas.records import Prompt, Reference, WorkItem
-from tasks.branching import branch_item
-from tasks.constraints import CONSTRAINTS, Constraint, draw_constraint
+from tasks.craft.branching import branch_item
+from tasks.craft.constraints import CONSTRAINTS, Constraint, draw_constraint
+from tasks.craft.made import as_request, derive_prompt
+from tasks.craft.seedtexts import SeedTexts, count_texts, text_files, text_items
 from tasks.discovery import suggest
-from tasks.made import as_request, derive_prompt
-from tasks.seedtexts import SeedTexts, count_texts, text_files, text_items
 from tasks.technique import Ask, Made, Opening, Step
 
 NAME = "instruction_following"

@@ -13,10 +13,10 @@ from schemas.engine import Sampling
 from schemas.identity import derive_seed
 from schemas.recipe import SamplingOptions, Strict
 from schemas.records import Lineage, WorkItem, item_id
-from tasks.listing import ListRequest, ask_for_list, list_shortfall
-from tasks.made import as_request, derive_prompt, first_item
+from tasks.craft.listing import ListRequest, ask_for_list, list_shortfall
+from tasks.craft.made import as_request, derive_prompt, first_item
+from tasks.craft.turns import between_marks
 from tasks.technique import Ask, Made, Opening, Step
-from tasks.turns import between_marks
 
 NAME = "personas"
 

@@ -13,12 +13,12 @@ from pydantic import Field
 
 from schemas.engine import Sampling
 from schemas.records import WorkItem, drop_record
-from tasks.branching import branch_item
-from tasks.made import as_request, derive_prompt
-from tasks.seedtexts import SeedTexts, read_texts, seed_item, text_files
-from tasks.segments import Limits, Segment, segment_document
+from tasks.craft.branching import branch_item
+from tasks.craft.made import as_request, derive_prompt
+from tasks.craft.seedtexts import SeedTexts, read_texts, seed_item, text_files
+from tasks.craft.segments import Limits, Segment, segment_document
+from tasks.craft.turns import between_marks, estimate_tokens
 from tasks.technique import Ask, Made, Opening, Step
-from tasks.turns import between_marks, estimate_tokens
 
 NAME = "rephrase"
 

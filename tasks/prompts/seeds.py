@@ -18,11 +18,11 @@ from schemas.errors import RecipeError
 from schemas.licences import find_licence
 from schemas.recipe import Strict
 from schemas.records import Lineage, Message, Messages, Reference, Source, WorkItem, drop_record, item_id, prompt_id
+from tasks.craft.made import derive_prompt
+from tasks.craft.seedfiles import Row, bad_row, find_seed_file, read_rows
+from tasks.craft.turns import fault_in_turns
 from tasks.discovery import find_module, suggest
-from tasks.made import derive_prompt
-from tasks.seedfiles import Row, bad_row, find_seed_file, read_rows
 from tasks.technique import Ask, Made, Opening, Step
-from tasks.turns import fault_in_turns
 
 NAME = "seeds"
 

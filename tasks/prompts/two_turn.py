@@ -11,12 +11,12 @@ from pydantic import Field
 from schemas.engine import Sampling
 from schemas.recipe import SamplingOptions
 from schemas.records import Message, WorkItem, drop_record
-from tasks.courtesies import strip_courtesies
-from tasks.made import as_request, derive_item, derive_prompt
-from tasks.seedtexts import SeedTexts, count_texts, text_files, text_items
+from tasks.craft.courtesies import strip_courtesies
+from tasks.craft.made import as_request, derive_item, derive_prompt
+from tasks.craft.seedtexts import SeedTexts, count_texts, text_files, text_items
+from tasks.craft.turns import between_marks, estimate_tokens, show_turns
+from tasks.craft.wording import drop_text, fault_in_text
 from tasks.technique import Ask, Made, Opening, Step
-from tasks.turns import between_marks, estimate_tokens, show_turns
-from tasks.wording import drop_text, fault_in_text
 
 NAME = "two_turn"
 

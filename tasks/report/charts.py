@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from tasks.accounts import Account, Loss
+from tasks.release.accounts import Account, Loss
 from tasks.report.scores import Histogram, LengthBias
 from tasks.report.text import compact, show
 

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 from schemas.contract import arrow_schema
 from schemas.records import Conversation
 from schemas.run import StageReport
-from tasks.accounts import Account, draw_accounts, find_account_faults
-from tasks.data_card import loading_snippet
-from tasks.obligations import Obligations, Usage, compute_obligations, known_licences
-from tasks.release_inputs import DATA_SETS, ReleaseInputs
+from tasks.release.accounts import Account, draw_accounts, find_account_faults
+from tasks.release.card import loading_snippet
+from tasks.release.inputs import DATA_SETS, ReleaseInputs
+from tasks.release.obligations import Obligations, Usage, compute_obligations, known_licences
 from tasks.report.samples import Samples, gather_samples
 from tasks.report.scores import ScoreFacts, gather_scores
-from tasks.validation import read_contracted
+from tasks.validation.partitions import read_contracted
 
 
 @dataclass(frozen=True, slots=True)

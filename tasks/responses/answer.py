@@ -3,7 +3,7 @@
 from schemas.engine import Sampling
 from schemas.recipe import SamplingOptions, Strict
 from schemas.records import Conversation, Drop, Message, Prompt
-from tasks.conversing import lose_sample, make_conversation, with_system
+from tasks.craft.conversing import lose_sample, make_conversation, with_system
 from tasks.technique import Ask
 
 NAME = "answer"

@@ -10,10 +10,10 @@ from schemas.engine import Sampling
 from schemas.identity import derive_seed
 from schemas.recipe import SamplingOptions, Strict
 from schemas.records import Conversation, Drop, Message, Messages, Prompt
-from tasks.conversing import lose_sample, make_conversation, with_system
-from tasks.courtesies import strip_courtesies
+from tasks.craft.conversing import lose_sample, make_conversation, with_system
+from tasks.craft.courtesies import strip_courtesies
+from tasks.craft.turns import between_marks, estimate_tokens, fault_in_turns, show_turns
 from tasks.technique import Ask, Told
-from tasks.turns import between_marks, estimate_tokens, fault_in_turns, show_turns
 
 NAME = "dialogue"
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from schemas.run import ShardReport
 from tasks.prefect_view import summarise
 from tasks.progress import HUB
-from tasks.release import publish_release
-from tasks.release_inputs import read_inputs
+from tasks.release.inputs import read_inputs
+from tasks.release.publish import publish_release
 from tasks.report.scores import gather_scores
 from tasks.run_state import Run, RunOutcome, finished_outcome
 from tasks.stages.fan_out import stage_task

@@ -18,7 +18,16 @@ from tasks.progress import HUB
 from tasks.run_state import Job, Run
 from tasks.stages.fan_out import map_on_dask, stage_task
 from tasks.tally import tally
-from tasks.validation import CheckResult, PartitionResult, merge_results, partition_parts, read_contracted, refuse_failures, split_failures, validate_partition
+from tasks.validation.partitions import (
+    CheckResult,
+    PartitionResult,
+    merge_results,
+    partition_parts,
+    read_contracted,
+    refuse_failures,
+    split_failures,
+    validate_partition,
+)
 
 RECORDS: dict[str, type] = {"prompts": Prompt, "sft": Conversation, "preferences": Preference}
 """What is validated, and where: data set to its class."""

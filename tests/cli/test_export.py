@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from tasks.exporting import format_names
+from tasks.release.exporting import format_names
 from tests.tasks.export_builders import a_release
 
 ROOT = Path(__file__).resolve().parents[2]

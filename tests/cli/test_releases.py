@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from tasks.release import publish_release
+from tasks.release.publish import publish_release
 from tests.tasks.release_builders import some_inputs
 
 

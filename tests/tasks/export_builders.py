@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from schemas.records import Conversation, Message, Preference, Prompt, Reference
-from tasks.export_rows import LeftOut, Rows
-from tasks.exporting import ExportOptions, export_release, find_format
-from tasks.release import publish_release
+from tasks.release.export_rows import LeftOut, Rows
+from tasks.release.exporting import ExportOptions, export_release, find_format
+from tasks.release.publish import publish_release
 from tests.tasks.release_builders import a_conversation, a_pair, a_prompt, some_inputs, write_parts
 
 

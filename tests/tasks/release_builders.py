@@ -25,7 +25,7 @@ from schemas.records import (
     prompt_id,
 )
 from schemas.run import ShardReport, StageReport
-from tasks.release_inputs import ReleaseInputs
+from tasks.release.inputs import ReleaseInputs
 
 REHEARSAL = ("rehearsal-instruct", "apache-2.0")
 NVIDIA = ("nemotron-4-340b-instruct", "nvidia-open-model-2024-06")

@@ -11,7 +11,7 @@ from infra.ledger import Ledger
 from infra.storage import RunFolder, write_records
 from schemas.records import Conversation, Drop, Message, Scores, drop_record
 from schemas.run import ShardReport
-from tasks.release_inputs import ReleaseInputs, read_inputs
+from tasks.release.inputs import ReleaseInputs, read_inputs
 from tasks.report import gather_facts, write_report
 from tasks.report.scores import SAMPLE_ROWS, gather_scores
 from tasks.report.text import LIMIT, compact, duration, show

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from schemas.errors import ContractError, NotFoundError, RunBusyError, StorageError
 from schemas.records import Conversation, Message, Source
-from tasks.export_manifest import json_line
-from tasks.export_rows import REASONS, check_record, exact
-from tasks.exporting import find_format, format_names
-from tasks.manifest import MANIFEST, read_manifest
+from tasks.release.export_manifest import json_line
+from tasks.release.export_rows import REASONS, check_record, exact
+from tasks.release.exporting import find_format, format_names
+from tasks.release.manifest import MANIFEST, read_manifest
 from tests.tasks.export_builders import a_dialogue, a_release, exported, rows_of
 from tests.tasks.release_builders import LLAMA, NVIDIA, a_conversation, a_pair, a_prompt, a_provenance
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from schemas.records import Message, Preference, Reference, Scores
-from tasks.export_rows import REASONS, LeftOut
-from tasks.exporting import find_format, format_names
+from tasks.release.export_rows import REASONS, LeftOut
+from tasks.release.exporting import find_format, format_names
 from tests.tasks.export_builders import a_dialogue, a_followed_up_pair, one_row, written
 from tests.tasks.release_builders import LLAMA, a_conversation, a_pair, a_prompt, a_provenance
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.exporting import find_format, format_names
+from tasks.release.exporting import find_format, format_names
 from tests.tasks.export_builders import a_release, exported, rows_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.records import Prompt, WorkItem, prompt_id
-from tasks.made import derive_item
+from tasks.craft.made import derive_item
 from tasks.prompts import open_qa
 from tasks.prompts.open_qa import STEPS, Options, start
 from tasks.technique import Made, Opening, Step

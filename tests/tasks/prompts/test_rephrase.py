@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.records import Drop, Prompt, Source
+from tasks.craft.segments import Limits, segment_document
 from tasks.prompts.rephrase import Options, ask_for_rewrite, items, start
-from tasks.segments import Limits, segment_document
 from tasks.technique import Opening
 from tests.tasks.builders import A_RUN, answering
 

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.records import Prompt, WorkItem, prompt_id
-from tasks.constraints import CONSTRAINTS, draw_constraint
-from tasks.made import as_request
+from tasks.craft.constraints import CONSTRAINTS, draw_constraint
+from tasks.craft.made import as_request
 from tasks.prompts import evolve, instruction_following, two_turn
 from tasks.technique import Made, Opening
 from tasks.verifiers import ifeval

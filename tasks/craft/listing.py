@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from schemas.engine import Sampling
 from schemas.records import Drop, Message, Messages, ModelUse, WorkItem, drop_record
-from tasks.lists import parse_list
+from tasks.craft.lists import parse_list
+from tasks.craft.turns import between_marks
 from tasks.technique import Ask, Told
-from tasks.turns import between_marks
 
 _NEWLINE = "\n"
 

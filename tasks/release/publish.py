@@ -23,14 +23,14 @@ from schemas.errors import AccountingError, NotFoundError, StorageError
 from schemas.identity import stable_share
 from schemas.records import Drop
 from schemas.run import ReleaseRecord
-from tasks.accounts import Account, draw_accounts, refuse_account_faults
-from tasks.data_card import pretty_json, write_card, write_notice
-from tasks.manifest import FORMAT, MANIFEST, SPLIT_SETS, describe_files, describe_schemas, library_versions, read_manifest, release_record
-from tasks.obligations import Obligations, Usage, compute_obligations
-from tasks.record_ids import count_distinct_ids
-from tasks.release_inputs import DATA_SETS, ReleaseInputs
+from tasks.release.accounts import Account, draw_accounts, refuse_account_faults
+from tasks.release.card import pretty_json, write_card, write_notice
+from tasks.release.inputs import DATA_SETS, ReleaseInputs
+from tasks.release.manifest import FORMAT, MANIFEST, SPLIT_SETS, describe_files, describe_schemas, library_versions, read_manifest, release_record
+from tasks.release.obligations import Obligations, Usage, compute_obligations
+from tasks.release.record_ids import count_distinct_ids
+from tasks.release.sorted_rows import sorted_rows
 from tasks.report import gather_facts, write_report
-from tasks.sorted_rows import sorted_rows
 
 SPILL = ".spill"
 

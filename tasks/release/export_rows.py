@@ -20,7 +20,7 @@ import numpy as np
 
 from schemas.licences import Licence, find_licence
 from schemas.records import ATTRIBUTES, Conversation, Message, Messages, Preference, Prompt, Provenance, Scores
-from tasks.turns import estimate_tokens
+from tasks.craft.turns import estimate_tokens
 
 TURN_MARKS = 8
 """Tokens that a chat template spends on the marks of a turn, by generous estimate."""

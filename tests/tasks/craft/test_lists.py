@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.lists import parse_list
+from tasks.craft.lists import parse_list
 
 WORDS = st.sampled_from(
     "Optics waves the of soil café history's 42 river-trade C++ naïve 光学 history? planning, money (early) e-mail 3.5 über x=2 rock&roll".split()  # noqa: SIM905

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.courtesies import strip_courtesies
+from tasks.craft.courtesies import strip_courtesies
 
 
 @pytest.mark.parametrize(

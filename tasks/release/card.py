@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from schemas.licences import Licence
-from tasks.accounts import Account
-from tasks.obligations import Obligations, Usage
-from tasks.release_inputs import ReleaseInputs
+from tasks.release.accounts import Account
+from tasks.release.inputs import ReleaseInputs
+from tasks.release.obligations import Obligations, Usage
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))
 _ABOUT = {

@@ -12,7 +12,7 @@ import pyarrow as pa
 from infra.storage import read_table
 from schemas.contract import arrow_schema
 from schemas.identity import derive_seed
-from tasks.release_inputs import DATA_SETS
+from tasks.release.inputs import DATA_SETS
 from tasks.report.text import show
 
 

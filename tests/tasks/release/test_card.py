@@ -8,9 +8,9 @@ import yaml
 from schemas.contract import to_table
 from schemas.errors import RecipeError
 from schemas.records import Conversation, Drop, Source, drop_record
-from tasks.accounts import draw_accounts
-from tasks.data_card import write_card, write_notice
-from tasks.obligations import ModelOnRows, SourceOnRows, Usage, compute_obligations
+from tasks.release.accounts import draw_accounts
+from tasks.release.card import write_card, write_notice
+from tasks.release.obligations import ModelOnRows, SourceOnRows, Usage, compute_obligations
 from tests.tasks.release_builders import LLAMA, NVIDIA, REHEARSAL, a_conversation, a_provenance, some_inputs
 
 ROWS = {"sft/train": 9, "sft/validation": 0, "preferences/train": 4, "preferences/validation": 2, "dropped": 3}

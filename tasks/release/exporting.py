@@ -24,12 +24,12 @@ import pyarrow.parquet as pq
 from infra.storage import damaged, make_folder, replacing, sha256_file, storage_error, sync_folder, write_text
 from schemas.contract import from_row
 from schemas.errors import AccountingError, ContractError, NotFoundError, RunBusyError, StorageError
-from tasks.data_card import pretty_json
 from tasks.discovery import suggest
-from tasks.export_manifest import Touched, export_notice, json_line, manifest_json
-from tasks.export_rows import LeftOut, Published, Rows, check_record, record_id
-from tasks.manifest import MANIFEST, read_manifest
-from tasks.release_inputs import DATA_SETS
+from tasks.release.card import pretty_json
+from tasks.release.export_manifest import Touched, export_notice, json_line, manifest_json
+from tasks.release.export_rows import LeftOut, Published, Rows, check_record, record_id
+from tasks.release.inputs import DATA_SETS
+from tasks.release.manifest import MANIFEST, read_manifest
 
 EXPORT_MANIFEST = "export.json"
 LEFT_OUT = "left_out.jsonl"

@@ -16,9 +16,9 @@ from schemas.errors import AccountingError, ContractError, NotFoundError, Storag
 from schemas.identity import stable_share
 from schemas.records import Conversation, Drop, Preference, Prompt
 from schemas.run import ShardReport, StageReport
-from tasks.manifest import read_manifest, verify_release
-from tasks.release import find_release, list_releases, publish_release
-from tasks.sorted_rows import sorted_rows
+from tasks.release.manifest import read_manifest, verify_release
+from tasks.release.publish import find_release, list_releases, publish_release
+from tasks.release.sorted_rows import sorted_rows
 from tests.tasks.release_builders import LLAMA, a_conversation, a_pair, a_provenance, a_recipe, data_bytes, some_inputs
 
 RECORDS = {"sft": Conversation, "preferences": Preference, "prompts": Prompt, "dropped": Drop}
@@ -157,7 +157,7 @@ def test_publish_release_on_a_full_disk_leaves_nothing(tmp_path: Path, limit: in
         "import resource, sys\n"
         "from pathlib import Path\n"
         "from schemas.errors import StorageError\n"
-        "from tasks.release import publish_release\n"
+        "from tasks.release.publish import publish_release\n"
         "from tests.tasks.release_builders import some_inputs\n"
         f"inputs = some_inputs(Path({str(tmp_path)!r}))\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
@@ -171,7 +171,7 @@ def test_publish_release_on_a_full_disk_leaves_nothing(tmp_path: Path, limit: in
     assert verify_release(Path(publish_release(inputs).path)) == []
 
 
-KILLED_BEFORE = ["tasks.release.write_table", "tasks.release.write_text", "tasks.release.describe_files", "os.rename", "os.replace"]
+KILLED_BEFORE = ["tasks.release.publish.write_table", "tasks.release.publish.write_text", "tasks.release.publish.describe_files", "os.rename", "os.replace"]
 
 
 @pytest.mark.slow
@@ -183,7 +183,7 @@ def test_publish_release_killed_shows_nothing_and_a_retry_succeeds(tmp_path: Pat
     code = (
         "import os, signal\n"
         "from pathlib import Path\n"
-        f"import tasks.release, {module} as place\n"
+        f"import tasks.release.publish, {module} as place\n"
         "from tests.tasks.release_builders import some_inputs\n"
         f"inputs = some_inputs(Path({str(tmp_path)!r}))\n"
         f"real, calls = place.{name}, []\n"
@@ -194,7 +194,7 @@ def test_publish_release_killed_shows_nothing_and_a_retry_succeeds(tmp_path: Pat
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return real(*args, **more)\n"
         f"place.{name} = deadly\n"
-        "tasks.release.publish_release(inputs)\n"
+        "tasks.release.publish.publish_release(inputs)\n"
     )
 
     assert _python(code).wait() == -signal.SIGKILL
@@ -283,7 +283,7 @@ def test_accounts_name_rows_lost_between_stages(tmp_path: Path) -> None:
 
 
 def _python(code: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL)
+    return subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3], stderr=subprocess.DEVNULL)
 
 
 def _visible(data: Path) -> list[str]:

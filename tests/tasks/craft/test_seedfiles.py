@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.errors import RecipeError
-from tasks.seedfiles import read_rows
+from tasks.craft.seedfiles import read_rows
 
 ROWS = [{"q": "Warum süß?", "n": "1"}, {"q": 'a "quoted", line\nof two', "n": "2"}]
 CSV = 'q,n\r\nWarum süß?,1\r\n"a ""quoted"", line\nof two",2\r\n'

@@ -2,8 +2,8 @@ import asyncio
 
 from schemas.engine import Sampling
 from schemas.records import Message
-from tasks.listing import Listing, ListRequest, ask_for_list, list_shortfall
-from tasks.made import first_item
+from tasks.craft.listing import Listing, ListRequest, ask_for_list, list_shortfall
+from tasks.craft.made import first_item
 from tasks.technique import Opening
 from tests.tasks.builders import A_RUN, ScriptedAsk, a_completion, answering, numbered
 

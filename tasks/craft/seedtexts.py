@@ -14,8 +14,8 @@ from schemas.errors import RecipeError
 from schemas.licences import find_licence
 from schemas.recipe import Strict
 from schemas.records import Lineage, Source, WorkItem, item_id
+from tasks.craft.seedfiles import bad_row, find_seed_file, read_rows
 from tasks.discovery import suggest
-from tasks.seedfiles import bad_row, find_seed_file, read_rows
 from tasks.technique import Opening
 
 _SUFFIXES = (".md", ".txt")

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.engine import as_messages
-from tasks.turns import between_marks, estimate_tokens, fault_in_turns, in_quotes, show_turns
+from tasks.craft.turns import between_marks, estimate_tokens, fault_in_turns, in_quotes, show_turns
 
 U, A, S = ("user", "Hi."), ("assistant", "Hello."), ("system", "Be brief.")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from infra.storage import sha256_file
 from schemas.licences import Licence
-from tasks.export_rows import REASONS, TURN_MARKS, Published, licences_of
-from tasks.obligations import Obligations, compute_obligations
+from tasks.release.export_rows import REASONS, TURN_MARKS, Published, licences_of
+from tasks.release.obligations import Obligations, compute_obligations
 
 FORMAT = "gristmill-export/1"
 _ESTIMATE = f"four characters of a script with spaces, or one of another, each; {TURN_MARKS} for the marks of each turn"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.turns import estimate_tokens
+from tasks.craft.turns import estimate_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from infra.storage import storage_error
 from schemas.contract import arrow_schema
 from schemas.errors import ContractError
-from tasks.validation import read_contracted
+from tasks.validation.partitions import read_contracted
 
 BUCKET_BYTES = 64 << 20
 """Uncompressed bytes of one bucket, as the Parquet footers count them."""

@@ -14,9 +14,9 @@ from schemas.contract import arrow_schema, to_table
 from schemas.errors import ContractError
 from schemas.expectations import ROW_RULES
 from schemas.records import Conversation, Message, ModelUse, Preference, Prompt, Provenance, Scores, drop_record
-from tasks.record_ids import count_distinct_ids
-from tasks.row_rules import row_rules
-from tasks.validation import merge_results, partition_parts, read_contracted, refuse_failures, split_failures, validate_partition, validate_table
+from tasks.release.record_ids import count_distinct_ids
+from tasks.validation.partitions import merge_results, partition_parts, read_contracted, refuse_failures, split_failures, validate_partition, validate_table
+from tasks.validation.row_rules import row_rules
 from tests.tasks.release_builders import a_conversation, a_pair, a_prompt, a_provenance
 
 USER, ANSWER = Message("user", "Why?"), Message("assistant", "Because.")
@@ -214,7 +214,7 @@ def test_validation_writes_no_file_and_opens_no_connection(tmp_path: Path) -> No
         "    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto'):\n        sent.append((event, args[1:]))\n"
         "sys.addaudithook(watch)\n"
         "from schemas.records import Conversation\n"
-        "from tasks.validation import validate_partition\n"
+        "from tasks.validation.partitions import validate_partition\n"
         f"result = validate_partition(Path({str(tmp_path / 'in' / 'part-00000.parquet')!r}), Conversation)\n"
         "assert not result.failures\n"
         "assert not sent, sent\n"

@@ -19,7 +19,7 @@ from schemas.contract import arrow_schema
 from schemas.errors import NotFoundError
 from schemas.identity import content_id, stable_share
 from schemas.run import ReleaseRecord
-from tasks.release_inputs import DATA_SETS
+from tasks.release.inputs import DATA_SETS
 
 FORMAT = "gristmill-release/1"
 MANIFEST = "manifest.json"

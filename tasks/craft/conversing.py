@@ -1,7 +1,7 @@
 """Makes a Conversation of a prompt and the turns that were generated for it, or the Drop that stands for it."""
 
 from schemas.records import Conversation, Drop, Message, Messages, Prompt, conversation_id, drop_record
-from tasks.made import touched
+from tasks.craft.made import touched
 from tasks.technique import Told
 
 

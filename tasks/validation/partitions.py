@@ -1,7 +1,7 @@
 """Great Expectations over one Parquet partition, made to run on a Dask worker; results merge into one document a data set.
 
 Nested columns are laid flat with Arrow first (a table of rows, and one of each list's items), so that Great Expectations checks plain
-pandas columns (tasks/suites.py).
+pandas columns (tasks/validation/suites.py).
 """
 
 import math
@@ -22,8 +22,8 @@ from schemas.contract import arrow_schema, from_row
 from schemas.errors import ContractError
 from schemas.expectations import COUNT, Expectation, Severity, expectations
 from schemas.records import Drop, drop_record
-from tasks.row_rules import Ints, row_rules
-from tasks.suites import run_suite
+from tasks.validation.row_rules import Ints, row_rules
+from tasks.validation.suites import run_suite
 
 NAMED_ROWS = 20
 """Failing rows named for each expectation in the merged document: enough to look at, however many failed."""

@@ -1,0 +1,1 @@
+"""What prompt and response techniques have in common: asking for lists, building records, turns, seed files."""

@@ -1,0 +1,1 @@
+"""Checks rows against their contract with Great Expectations, partition by partition."""
