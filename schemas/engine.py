@@ -139,7 +139,7 @@ class EngineFacts:
     """The server's name and version, as it tells them."""
     decoupled: bool = False
     options: frozenset[str] = field(default_factory=frozenset)
-    """Sampling fields (names as in `Sampling`, and `seed`) that this engine can be told."""
+    """Sampling fields (names as in `Sampling`, and `seed`) that this engine can be told; and `raw`, where it takes a prompt as it stands."""
     tells: frozenset[str] = field(default_factory=frozenset)
     """Of `finish_reason` and `tokens`, what the engine reports itself."""
     attributes: tuple[str, ...] = ()
@@ -193,6 +193,16 @@ def refuse_unsupported(facts: EngineFacts, sampling: Sampling) -> None:
         raise EngineError(
             f"{facts.kind} at {facts.address} can't be told {', '.join(missing)}: "
             "leave it out of the recipe's sampling, or serve the model by a dialect that has it",
+            fault=EngineFault.UNSUPPORTED,
+        )
+
+
+def refuse_raw(facts: EngineFacts) -> None:
+    """Raise EngineError(UNSUPPORTED) if the engine does not take a prompt as it stands."""
+    if "raw" not in facts.options:
+        raise EngineError(
+            f"{facts.kind} at {facts.address} puts every prompt into the model's chat format: magpie and base_continuation need it taken as it stands. "
+            "Serve the model on Triton (grpc://…), or leave these techniques out",
             fault=EngineFault.UNSUPPORTED,
         )
 

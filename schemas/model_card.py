@@ -19,6 +19,8 @@ from schemas.errors import NotFoundError, SettingsError
 from schemas.records import Message, Messages
 
 CARDS = Path(__file__).parent / "cards"
+_USERS_WORDS = "\ue000"
+"""Stands for what a user says when a template is asked how a user's turn begins and ends: a character of no meaning to anyone."""
 
 
 class RewardFacts(BaseModel):
@@ -76,8 +78,20 @@ class ModelCard(BaseModel):
         return GenerateRequest(self.id, self.revision, messages, self.render(messages, generate=True), self._with_stops(sampling), seed)
 
     def continue_request(self, prompt: str, sampling: Sampling, seed: int) -> GenerateRequest:
-        """Ask to go on from a raw prompt (base models, Magpie)."""
-        return GenerateRequest(self.id, self.revision, (), prompt, self._with_stops(sampling), seed)
+        """Ask to go on from a raw text, less the control tokens in it (base models)."""
+        return GenerateRequest(self.id, self.revision, (), self._defuse(prompt), self._with_stops(sampling), seed)
+
+    def user_turn_request(self, system: str, sampling: Sampling, seed: int) -> GenerateRequest:
+        """Ask for what a user would say: the template's text up to the user's words, to be gone on from until the turn ends (Magpie).
+
+        Raises SettingsError where the card has no chat template.
+        """
+        turns = (*((Message("system", system),) if system else ()), Message("user", _USERS_WORDS))
+        opening, found, ending = self.render(turns, generate=False).partition(_USERS_WORDS)
+        if not found:
+            raise SettingsError(f"the card of {self.id} has no chat template, so nobody can tell how a user's turn begins: add `chat_template`")
+        ends = (ending.strip(),) if ending.strip() else ()
+        return GenerateRequest(self.id, self.revision, (), opening, self._with_stops(replace(sampling, stop=(*sampling.stop, *ends))), seed)
 
     def reward_request(self, messages: Messages) -> RewardRequest:
         """Ask for the grade of the last assistant turn."""

@@ -79,6 +79,16 @@ class Lineage:
     """From the broadest topic to the narrowest."""
     parent: str | None = None
     """The prompt that this one was derived from."""
+    parents: tuple[str, ...] = ()
+    """All of them, where an evolution took more than one."""
+    operator: str | None = None
+    """How it was derived: `depth`, `breadth`, `crossover`, `mutation`, …"""
+    generation: Int32 | None = None
+    """Steps of evolution between the seed and this row."""
+    colony: Int32 | None = None
+    """The population that it evolved in."""
+    unsafe: bool = False
+    """The seed's own source flags it as unsafe: preference data only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +246,12 @@ def preference_id(chosen: str, rejected: str) -> str:
 
 def item_id(technique: str, step: int, value: str, lineage: Lineage) -> str:
     """Name a work item by its technique, step, value and where it came from."""
-    return content_id("item", [technique, step, value, to_row(lineage)])
+    return content_id("item", [technique, step, value, _identifying(lineage)])
+
+
+def _identifying(lineage: Lineage) -> dict[str, Any]:
+    """Leave out what says nothing of the fields that came later: items from before, and the calls paid for them, keep their names."""
+    return {name: value for name, value in to_row(lineage).items() if value or name in ("seeds", "topics", "parent")}
 
 
 def drop_record(record: Any, *, stage: str, reason: str, **more: Any) -> Drop:

@@ -24,7 +24,7 @@ from tasks.discovery import Kind, find_filter, find_module, options_of, suggest
 from tasks.recipe_faults import Faults, check_whole
 from tasks.wordlists import WordList
 
-ROLES = {"writer": "instruct", "responder": "instruct", "user": "instruct", "reward": "reward", "embedding": "embedding"}
+ROLES = {"writer": "instruct", "responder": "instruct", "user": "instruct", "base": "base", "reward": "reward", "embedding": "embedding"}
 """What a recipe's `models` may name, and the card role that each one takes."""
 
 
@@ -124,6 +124,10 @@ class LoadedRecipe:
         asked = [(step.role, step.sampling(one.options)) for one, step in steps if step.calls(one.options)]
         asked += [pair for one in self.responses for pair in one.module.samplings(one.options)]
         return tuple(dict.fromkeys(asked))
+
+    def raw_roles(self) -> frozenset[str]:
+        """Name the roles that are asked raw prompts."""
+        return frozenset(step.role for one in self.prompts for step in one.module.STEPS if step.raw)
 
     def longest_prompt(self) -> int:
         """Say how many tokens a prompt may have so that an answer still fits."""

@@ -142,6 +142,8 @@ def _type_name(annotation: Any) -> str:
         return _type_name(arguments[0])
     if origin is Literal:
         return " | ".join(map(str, arguments))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "mapping"
     if origin is tuple:
         return f"list of {_type_name(arguments[0])}"
     if arguments:

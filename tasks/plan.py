@@ -13,7 +13,7 @@ from schemas.model_card import ModelCard
 from schemas.recipe import NearOptions
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedRecipe, LoadedResponse, LoadedTechnique
-from tasks.run_state import open_addresses
+from tasks.run_state import open_addresses, refuse_unable
 
 # A technique's instruction or a question it wrote is some 60 to 150 tokens.
 PROMPT_TOKENS = 120
@@ -139,13 +139,14 @@ def _check_engines(loaded: LoadedRecipe, settings: Settings) -> list[PlannedEngi
             return [PlannedEngine(role, card.id, "", "", str(error)) for role, card in loaded.cards.items()]
         checked: dict[str, PlannedEngine] = {}
         for role, card in loaded.cards.items():
-            checked[role] = _check_engine(role, card, session)
+            checked[role] = _check_engine(role, card, session, loaded)
         return list(checked.values())
 
 
-def _check_engine(role: str, card: ModelCard, session: EngineSession) -> PlannedEngine:
+def _check_engine(role: str, card: ModelCard, session: EngineSession, loaded: LoadedRecipe) -> PlannedEngine:
     try:
         facts = session.inspect(card)
+        refuse_unable(loaded, {card.id: facts}, role)
     except GristmillError as error:
         return PlannedEngine(role, card.id, "", "", str(error))
     return PlannedEngine(role, card.id, facts.address, facts.kind, None)

@@ -17,9 +17,9 @@ from schemas.engine import Answer, Completion, EngineFacts, GenerateRequest, Req
 from schemas.errors import EngineError, EngineFault
 from schemas.identity import derive_seed
 from schemas.model_card import ModelCard
-from schemas.records import Messages, ModelUse
+from schemas.records import ModelUse
 from schemas.run import ShardReport
-from tasks.technique import Told
+from tasks.technique import GoOn, Question, Told, UserTurn
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -96,14 +96,24 @@ class RecordAsk:
     cast: Cast
     record_id: str
 
-    async def __call__(self, role: str, messages: Messages, sampling: Sampling, *, label: str) -> Told:
-        """Ask for the next assistant turn."""
+    async def __call__(self, role: str, question: Question, sampling: Sampling, *, label: str) -> Told:
+        """Ask for the next assistant turn, or for a raw prompt's continuation."""
         card = self.cast.cards[role]
-        request = card.generate_request(messages, sampling, derive_seed(self.cast.seed, self.record_id, label))
+        request = make_request(card, question, sampling, derive_seed(self.cast.seed, self.record_id, label))
         answer = await self.calls.ask(card, request, self.record_id)
         if not isinstance(answer, Completion):
             raise TypeError(f"{card.id} answered a generate request with {type(answer).__name__}")
         return Told(answer, self.cast.use(role, request))
+
+
+def make_request(card: ModelCard, question: Question, sampling: Sampling, seed: int) -> GenerateRequest:
+    """Put a question into a model's own words: its chat format, or raw."""
+    match question:
+        case GoOn(text):
+            return card.continue_request(text, sampling, seed)
+        case UserTurn(system):
+            return card.user_turn_request(system, sampling, seed)
+    return card.generate_request(question, sampling, seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +17,7 @@ from infra.engines.session import EngineSession
 from infra.ledger import Ledger
 from infra.settings import Address, Settings
 from infra.storage import RunFolder, hold_run, write_text
-from schemas.engine import refuse_unsupported
+from schemas.engine import EngineFacts, refuse_raw, refuse_unsupported
 from schemas.errors import GristmillError, RunInterruptedError
 from schemas.records import Provenance
 from schemas.run import RunRecord, RunStatus, ShardReport
@@ -204,11 +204,20 @@ def check_engines(loaded: LoadedRecipe, session: EngineSession) -> Cast:
     """Ask every engine what it is, and refuse before any work what it can't do."""
     HUB.say("checking engines")
     facts = {card.id: session.inspect(card) for card in loaded.cards.values()}
-    for role, sampling in loaded.samplings():
-        refuse_unsupported(facts[loaded.cards[role].id], sampling)
+    refuse_unable(loaded, facts)
     kinds = ", ".join(sorted({f"{one.kind} at {one.address}" for one in facts.values()}))
     HUB.say("", engine=kinds)
     return Cast(dict(loaded.cards), facts, loaded.recipe.seed)
+
+
+def refuse_unable(loaded: LoadedRecipe, facts: Mapping[str, EngineFacts], role: str | None = None) -> None:
+    """Raise EngineError(UNSUPPORTED) where an engine, by its card's id, can't do what the recipe asks of it; of one role, or of all."""
+    for asked, sampling in loaded.samplings():
+        if role in (None, asked):
+            refuse_unsupported(facts[loaded.cards[asked].id], sampling)
+    for raw in loaded.raw_roles():
+        if role in (None, raw):
+            refuse_raw(facts[loaded.cards[raw].id])
 
 
 def read_meter(session: EngineSession) -> Calls:

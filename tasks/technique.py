@@ -32,17 +32,42 @@ class Told:
     use: ModelUse
 
 
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """A raw text for a model to go on with as it stands, without a chat template: what base models are asked."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserTurn:
+    """The opening of an empty user turn in the model's own format: an aligned model completes it with what a user would say (Magpie)."""
+
+    system: str = ""
+    """A system message before it, to steer what is asked."""
+
+    @property
+    def text(self) -> str:
+        """What is shown of it where the model's format is not known."""
+        return self.system
+
+
+Question = Messages | GoOn | UserTurn
+"""What a model can be asked: the next assistant turn, or, raw, to go on. A step that asks raw says so (`Step.raw`)."""
+
+
 class Ask(Protocol):
     """Ask the model that plays a role; each call is journalled, and its seed follows from the record and the label.
 
         told = await ask("writer", messages, options.sampling.sampling(), label="topics")
+        told = await ask("base", GoOn("Request 1:"), options.sampling.sampling(), label="continue")
 
     `label` must be unique among the calls made for one record and must not depend on the order in which they finish.
     Raises EngineError for what asking again can't cure; the runner makes that record a drop named `engine_refused`.
     """
 
-    async def __call__(self, role: str, messages: Messages, sampling: Sampling, *, label: str) -> Told:
-        """Ask for the next assistant turn."""
+    async def __call__(self, role: str, question: Question, sampling: Sampling, *, label: str) -> Told:
+        """Ask for the next assistant turn, or for a raw prompt's continuation."""
         ...
 
 
@@ -80,6 +105,8 @@ class Step:
     sampling: Callable[[Any], Sampling]
     """Of the options: how those calls sample, for planning tokens and checking engines."""
     role: str = "writer"
+    raw: bool = False
+    """Whether it asks raw prompts: only engines that take them unchanged can serve its role, which is checked at planning."""
 
 
 class ResponseTechnique(Protocol):

@@ -96,7 +96,8 @@ class OpenAIEngine:
         raise EngineError(said, fault=fault, retry_after_s=retry_after_s(response.headers.get("retry-after")))
 
     def _facts(self, names: list[str], server: str) -> EngineFacts:
-        options = OPTIONS | ({"json_schema"} if self._card.role == "instruct" else set())
+        # An instruct model's /completions may be missing, or (Ollama) put the prompt into its chat format all the same: only a base model's is relied on.
+        options = OPTIONS | ({"json_schema"} if self._card.role == "instruct" else {"raw"})
         return EngineFacts(
             address=str(self._address),
             served_model=self._choose(names),

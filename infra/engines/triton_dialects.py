@@ -157,7 +157,7 @@ class TensorDialect(_TextDialect):
         self._seed = next((name for name in names.seed if name in model.inputs), None)
         guided = {names.guide_type, names.guide} <= model.inputs.keys()
         told = {knob for knob in _KNOBS if getattr(names, knob) in model.inputs}
-        self.options = frozenset(told | ({"seed"} if self._seed else set()) | ({"json_schema"} if guided else set()))
+        self.options = frozenset(told | {"raw"} | ({"seed"} if self._seed else set()) | ({"json_schema"} if guided else set()))
         # A stage asks thousands of times with one and the same sampling: its tensors are made once.
         self._knobs = lru_cache(maxsize=64)(self._make_knobs)
 
@@ -195,7 +195,7 @@ class VllmDialect(_TextDialect):
     """vLLM's backend: the knobs are one JSON text."""
 
     kind = "triton/vllm"
-    options = frozenset({*_KNOBS, "seed", "json_schema"})
+    options = frozenset({*_KNOBS, "raw", "seed", "json_schema"})
 
     def __init__(self, model: ServedModel, card: ModelCard) -> None:
         super().__init__(model, card, "exclude_input_in_output")

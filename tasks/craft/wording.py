@@ -1,7 +1,16 @@
 """Single texts that a technique gets out of a model, and what is wrong with one that is no prompt."""
 
+import re
+
 from schemas.records import Drop, WorkItem, drop_record
 from tasks.technique import Told
+
+_TEMPLATE_MARK = re.compile(r"<\|[^|>\n]{1,40}\|>|<extra_id_\d+>|</?s>|\[/?INST\]|^(?:user|human|assistant|system)\s*:", re.IGNORECASE | re.MULTILINE)
+_ASSISTANT = re.compile(
+    r"\W*(?:i['’]?m (?:sorry|afraid)|sorry, (?:but )?i|i can(?:no|['’])t (?:help|assist|answer)|i am (?:sorry|unable|not able)|as an ai\b|"
+    r"(?:sure|certainly|of course|absolutely)[,!.:]|here(?:['’]s| is| are) (?:the|a|an|some|your)\b|how can i (?:help|assist))",
+    re.IGNORECASE,
+)
 
 
 def fault_in_text(told: Told) -> str | None:
@@ -9,6 +18,13 @@ def fault_in_text(told: Told) -> str | None:
     if not told.completion.text.strip():
         return "empty_prompt"
     return "truncated_prompt" if told.completion.finish_reason == "length" else None
+
+
+def fault_in_request(text: str) -> str | None:
+    """Name the drop reason of a text that a model wrote in a user's place: it has marks of a template or a next speaker, or an assistant speaks."""
+    if _TEMPLATE_MARK.search(text):
+        return "template_mark"
+    return "assistant_speaks" if _ASSISTANT.match(text) else None
 
 
 def drop_text(item: WorkItem, reason: str, told: Told, *, detail: str, nth: int = 0) -> Drop:

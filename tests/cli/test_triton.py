@@ -41,7 +41,7 @@ def test_serve_prints_what_to_export_and_ends_well(stop: signal.Signals) -> None
         process.send_signal(stop)
         _, told = process.communicate(timeout=60)
     assert name == "GRISTMILL_ENGINES"
-    assert set(Settings(engines=value.strip("'")).addresses) == {"rehearsal-instruct", "rehearsal-reward", "rehearsal-embedding"}
+    assert set(Settings(engines=value.strip("'")).addresses) == {"rehearsal-instruct", "rehearsal-base", "rehearsal-reward", "rehearsal-embedding"}
     assert process.returncode == 0
     assert "Triton has stopped." in told
 

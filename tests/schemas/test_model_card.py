@@ -85,3 +85,23 @@ def test_a_malformed_card_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("id: bad\nrole: wizard\n")
     with pytest.raises(SettingsError, match=r"bad\.yaml"):
         all_cards(tmp_path)
+
+
+def test_a_users_turn_begins_as_the_template_says_and_ends_where_it_ends() -> None:
+    nemotron = load_card(NEMOTRON).user_turn_request("", Sampling(), 1)
+    assert nemotron.prompt == "<extra_id_0>System\n\n<extra_id_1>User\n"
+    assert nemotron.messages == ()
+    assert "<extra_id_1>" in nemotron.sampling.stop
+    llama = load_card("llama-3.1-nemotron-70b-instruct").user_turn_request("Ask in rhyme.", Sampling(), 1)
+    assert llama.prompt.endswith("Ask in rhyme.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n")
+    assert "<|eot_id|>" in llama.sampling.stop
+
+
+def test_a_card_without_a_template_can_open_no_users_turn() -> None:
+    with pytest.raises(SettingsError, match="no chat template"):
+        load_card("nemotron-4-340b-base").user_turn_request("", Sampling(), 1)
+
+
+def test_a_raw_text_is_gone_on_with_less_its_control_tokens() -> None:
+    request = load_card("nemotron-4-340b-base").continue_request("Once<|endoftext|> upon", Sampling(), 1)
+    assert (request.prompt, request.messages) == ("Once upon", ())

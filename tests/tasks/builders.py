@@ -19,7 +19,7 @@ from schemas.records import (
     conversation_id,
     prompt_id,
 )
-from tasks.technique import Told
+from tasks.technique import Question, Told
 
 A_RUN = Provenance("fingerprint", rehearsal=True)
 
@@ -79,7 +79,8 @@ class ScriptedAsk:
     asked: list[tuple[str, str, Messages]] = field(default_factory=list)
     """(role, label, messages) of each call."""
 
-    async def __call__(self, role: str, messages: Messages, sampling: Sampling, *, label: str) -> Told:
+    async def __call__(self, role: str, question: Question, sampling: Sampling, *, label: str) -> Told:
+        messages = question if isinstance(question, tuple) else (Message("user", question.text),)
         self.asked.append((role, label, messages))
         answer = self.script(label, messages[-1].content)
         completion = a_completion(answer) if isinstance(answer, str) else answer

@@ -1,12 +1,16 @@
 """A plan's calls and tokens add up, with no engine there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infra.settings import read_settings
+from schemas.engine import EngineFacts
+from schemas.errors import EngineError
 from tasks.catalogue import load_recipe
 from tasks.plan import Plan, plan
+from tasks.run_state import refuse_unable
 
 RECIPE = """
 name: planned
@@ -56,3 +60,27 @@ def test_plan_of_absent_engines_says_how_to_name_them(tmp_path: Path) -> None:
     engines = plan(load_recipe(path), read_settings(data=tmp_path, engines="")).engines
     assert {one.role for one in engines} == {"writer", "responder", "user", "reward"}
     assert all("GRISTMILL_ENGINES" in (one.error or "") for one in engines)
+
+
+RAW = """
+name: raw
+models: {writer: nemotron-4-340b-instruct, responder: nemotron-4-340b-instruct, base: nemotron-4-340b-base}
+prompts: [{technique: magpie, count: 3}, {technique: base_continuation, continuations: 2, requests: 2}]
+responses: [{technique: answer}]
+score: null
+pairs: null
+"""
+
+
+def test_raw_prompts_are_planned_and_refused_where_an_engine_would_put_them_into_its_chat_format(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RAW, encoding="utf-8")
+    loaded = load_recipe(path)
+    assert loaded.raw_roles() == {"writer", "base"}
+    calls = {one.name: (one.role, one.calls) for one in plan(loaded, read_settings(data=tmp_path), check=False).calls if one.stage == "prompts"}
+    assert calls == {"magpie/turn": ("writer", 3), "base_continuation/continue": ("base", 2)}
+    chat = {card.id: EngineFacts("http://h", "m", "openai/chat", "", options=frozenset({"stop"})) for card in loaded.cards.values()}
+    with pytest.raises(EngineError, match="need it taken as it stands"):
+        refuse_unable(loaded, chat)
+    refuse_unable(loaded, chat, "responder")
+    refuse_unable(loaded, {card: replace(facts, options=facts.options | {"raw"}) for card, facts in chat.items()})

@@ -32,6 +32,9 @@ LISTS = frozenset(
 _ABOUT_QUOTED = frozenset({"document_instructions", "persona_requests"})
 """Lists about a text between marks; the first such text, as a top-up quotes the items that there are after it."""
 _MOST_ITEMS = 500
+_SERIES = re.compile(r"^(?P<label>[A-Z][a-z]+) (?P<number>\d+):[ \t]*\Z", re.MULTILINE)
+RAW = frozenset({"user_turn", "continuation"})
+"""What is asked without a conversation: there is nobody to decline anything to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,9 @@ class Wanted:
     """What a prompt asks for."""
 
     kind: str
-    """A cue's name; `user_turn` for the opening of an empty user turn; `answer` for anything else."""
+    """A cue's name; `user_turn` for the opening of an empty user turn; `continuation` for a numbered series that breaks off; `answer` for anything else."""
     about: str
-    """The topic, the quoted text, or the whole question."""
+    """The topic, the quoted text, the series' label, or the whole question."""
     count: int = 0
 
 
@@ -49,6 +52,9 @@ def recognise(turns: tuple[Turn, ...]) -> Wanted:
     """Say what the last turn of a conversation asks for; a request to give a list again means the list asked for before."""
     if turns[-1].role == "user" and not turns[-1].text:
         return Wanted("user_turn", turns[0].text)
+    series = _SERIES.search(turns[-1].text) if turns[-1].role == "" else None
+    if series and turns[-1].text.count(f"{series['label']} ") > 1:
+        return Wanted("continuation", series["label"], int(series["number"]))
     said = [turn.text for turn in turns if turn.role in ("user", "") and turn.text] or [""]
     wanted = _by_cue(said[-1])
     if "give the list again" in said[-1].lower() and wanted.kind not in LISTS:

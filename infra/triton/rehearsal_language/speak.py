@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from infra.triton.rehearsal_language import answers, requests, topics
-from infra.triton.rehearsal_language.asks import LISTS, Wanted, recognise
+from infra.triton.rehearsal_language.asks import LISTS, RAW, Wanted, recognise
 from infra.triton.rehearsal_language.chat import read_turns
 from infra.triton.rehearsal_language.draw import Draw
 from infra.triton.rehearsal_language.listing import write_list
@@ -67,7 +67,7 @@ def speak(asked: Asked, temper: Temper) -> Said:
     wanted = recognise(read_turns(asked.prompt))
     if asked.json_schema is not None:
         return finish(write_structured(asked.json_schema, wanted.about, draw), asked)
-    if draw.chance(temper.refusal_rate):
+    if wanted.kind not in RAW and draw.chance(temper.refusal_rate):
         return finish(answers.refuse(draw), asked)
     if draw.chance(temper.truncation_rate):
         return finish(answers.ramble(wanted.about, draw, tokens=asked.max_tokens), asked)
@@ -98,6 +98,8 @@ def _compose(wanted: Wanted, draw: Draw, temper: Temper) -> str:
             return topics.next_message(wanted.about, draw)
         case "user_turn":
             return topics.opening_question(draw)
+        case "continuation":
+            return topics.continue_series(wanted.about, wanted.count, draw, malformed_rate=temper.malformed_rate)
     if looks_mathematical(wanted.about):
         return write_solution(wanted.about, draw, wrong_rate=temper.wrong_rate)
     if draw.chance(temper.malformed_rate):

@@ -5,6 +5,8 @@ from functools import lru_cache
 from infra.triton.rehearsal_language.draw import Draw, hash_parts
 from infra.triton.rehearsal_language.vocabulary import ALL_TOPICS, ASPECTS, DOMAINS, MATHEMATICAL_TOPICS, Domain, content_words, find_domain
 
+_SERIES_LENGTH = 40
+"""Members that are gone on with: more than anyone takes."""
 _LEVELS = (
     "in the first years of school",
     "for ten-year-olds",
@@ -138,6 +140,13 @@ def question(topic: str, draw: Draw, *, form: str | None = None) -> str:
 def opening_question(draw: Draw) -> str:
     """Write what a user might say first, about anything."""
     return question(draw.pick(ALL_TOPICS), draw)
+
+
+def continue_series(label: str, number: int, draw: Draw, *, malformed_rate: float) -> str:
+    """Go on with a numbered series of requests, as a base model does that nobody stops; at the malformed rate it says one thing again and again."""
+    stuck = opening_question(draw) if draw.chance(malformed_rate) else None
+    asked = [stuck or opening_question(draw) for _ in range(_SERIES_LENGTH)]
+    return " " + "\n\n".join([asked[0], *(f"{label} {nth}: {one}" for nth, one in enumerate(asked[1:], number + 1))])
 
 
 def rewrite_question(text: str, draw: Draw) -> str:

@@ -208,6 +208,7 @@ def test_inspect_takes_the_only_model() -> None:
     facts = inspect(models("meta/llama"))
     assert (facts.served_model, facts.kind, facts.server) == ("meta/llama", "openai/chat", "stand-in")
     assert facts.options >= {"seed", "stop", "json_schema", "top_k"}
+    assert "raw" not in facts.options
 
 
 def test_inspect_takes_the_model_that_the_address_names() -> None:

@@ -51,6 +51,7 @@ def test_inspect_tells_the_dialect(triton: ServedTriton, model: str) -> None:
     assert found.server.startswith("triton 2.")
     assert found.options >= {"max_tokens", "temperature", "top_p", "top_k", "stop", "seed"}
     assert ("repetition_penalty" in found.options) == (model != "tensorrt_llm")
+    assert "raw" in found.options
     assert ("finish_reason" in found.tells) == (model in ("tensorrt_llm", "vllm_model"))
     assert ("tokens" in found.tells) == (model != "tensorrt_llm")
 
@@ -164,3 +165,12 @@ def test_open_engine_knows_no_other_wire() -> None:
 def test_sampling_beyond_the_dialect_is_not_sent(triton: ServedTriton) -> None:
     request = a_card().generate_request(as_messages(("user", LIST)), Sampling(repetition_penalty=1.3), 3)
     assert isinstance(answer(triton, "tensorrt_llm", request), Completion)
+
+
+@pytest.mark.parametrize("model", TEXT_MODELS)
+def test_an_empty_user_turn_is_completed_as_it_stands(triton: ServedTriton, model: str) -> None:
+    done = answer(triton, model, a_card().user_turn_request("", Sampling(max_tokens=200), 5))
+    assert isinstance(done, Completion)
+    assert done.text.strip()
+    assert "<extra_id" not in done.text
+    assert done.finish_reason == "stop"

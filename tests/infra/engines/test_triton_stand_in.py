@@ -94,7 +94,7 @@ def test_engine_path_calls_the_seed_as_old_servers_do() -> None:
 
 def test_engine_path_options_are_what_the_server_declares() -> None:
     facts = inspect(Model(says(""), inputs={"text_input": "BYTES", "max_tokens": "INT32", "temperature": "FP32"}))
-    assert (facts.kind, facts.options, facts.tells) == ("triton/ensemble", frozenset({"max_tokens", "temperature"}), frozenset())
+    assert (facts.kind, facts.options, facts.tells) == ("triton/ensemble", frozenset({"max_tokens", "temperature", "raw"}), frozenset())
 
 
 def test_engine_path_cuts_an_echo_that_it_can_not_switch_off() -> None:
