@@ -78,4 +78,4 @@ def _announce(served: "ServedTriton") -> None:
 
 
 def _engines(served: "ServedTriton") -> str:
-    return " ".join(f"{card}={address}" for card, addresses in served.addresses().items() for address in addresses)
+    return " ".join(f"{card}={address.url}" for card, addresses in served.addresses().items() for address in addresses)

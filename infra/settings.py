@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,7 +14,13 @@ from schemas.recipe import explain
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout (or the folder of the installed packages)."""
 
+_TRITON_PORT = 8001
 _WIRES = {"grpc": ("triton", False), "grpcs": ("triton", True), "http": ("openai", False), "https": ("openai", True)}
+
+
+def bracketed(host: str) -> str:
+    """Write a host as URLs want it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +36,19 @@ class Address:
     """Of a Triton address, the served model's name, empty for the default; of an OpenAI one, the base path (`/v1`)."""
     served_model: str = ""
     """Of an OpenAI address, the name in its model list, from the URL's fragment."""
+    metrics_port: int | None = None
+    """Where a Triton server tells its metrics; an OpenAI one tells them at its own port."""
 
     def __str__(self) -> str:
         """Write without anything secret."""
         scheme = {"triton": "grpc", "openai": "http"}[self.wire] + ("s" if self.tls else "")
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}{self.path}"
+        return f"{scheme}://{bracketed(self.host)}:{self.port}{self.path}"
+
+    @property
+    def url(self) -> str:
+        """Write as GRISTMILL_ENGINES takes it."""
+        metrics = f"?metrics={self.metrics_port}" if self.metrics_port else ""
+        return f"{self}{metrics}" + (f"#{self.served_model}" if self.served_model else "")
 
 
 class Settings(BaseSettings):
@@ -50,7 +63,8 @@ class Settings(BaseSettings):
     engines: str = ""
     """Where models are served: `card=grpc://host:8001/ensemble` or `card=https://host/v1#served-name`, separated by blanks.
 
-    A card named twice has two replicas. Rehearsal models need no address."""
+    A card named twice has two replicas. Rehearsal models need no address. A Triton whose metrics are not at port 8002 says where:
+    `grpc://host:9001/ensemble?metrics=9002`."""
     cards: Path | None = None
     """A folder with further model cards."""
     api_key: SecretStr | None = None
@@ -110,7 +124,7 @@ def read_settings(**overrides: object) -> Settings:
 
 
 def parse_address(url: str) -> Address:
-    """Read an engine's URL: grpc[s]://host[:port][/model] for Triton, http[s]://host[:port][/v1][#model] for OpenAI-compatible servers."""
+    """Read an engine's URL: grpc[s]://host[:port][/model][?metrics=port] for Triton, http[s]://host[:port][/v1][#model] for OpenAI-compatible servers."""
     parts = urlsplit(url)
     if parts.scheme not in _WIRES or not parts.hostname:
         raise SettingsError(f"GRISTMILL_ENGINES: can't read the address {url!r}: expected grpc://host:port/model or https://host:port/v1#model")
@@ -118,7 +132,19 @@ def parse_address(url: str) -> Address:
         raise SettingsError("GRISTMILL_ENGINES: an address must not hold a password; set GRISTMILL_API_KEY instead")
     wire, tls = _WIRES[parts.scheme]
     try:
-        port = parts.port or (8001 if wire == "triton" else 443 if tls else 80)
+        port = parts.port or (_TRITON_PORT if wire == "triton" else 443 if tls else 80)
     except ValueError as error:
         raise SettingsError(f"GRISTMILL_ENGINES: wrong port in {url!r}: {error}") from error
-    return Address(wire, parts.hostname, port, tls, parts.path.rstrip("/"), parts.fragment)
+    return Address(wire, parts.hostname, port, tls, parts.path.rstrip("/"), parts.fragment, _metrics_port(url, wire, port))
+
+
+def _metrics_port(url: str, wire: str, port: int) -> int | None:
+    told = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    if told.keys() - {"metrics"} or (told and wire != "triton"):
+        raise SettingsError(f"GRISTMILL_ENGINES: can't read {url!r}: after the question mark only metrics=PORT may stand, and only for grpc")
+    if "metrics" not in told:
+        # Triton's own defaults are 8001 for gRPC and 8002 for metrics.
+        return _TRITON_PORT + 1 if wire == "triton" and port == _TRITON_PORT else None
+    if not told["metrics"][0].isdigit():
+        raise SettingsError(f"GRISTMILL_ENGINES: wrong metrics port in {url!r}: expected a number, for example grpc://host:9001/model?metrics=9002")
+    return int(told["metrics"][0])

@@ -146,6 +146,18 @@ class EngineFacts:
     """A reward engine's attributes, in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServerLoad:
+    """One model's load at one moment, of all clients together."""
+
+    running: float
+    """Calls in service."""
+    waiting: float
+    """Calls in the server's queue, and calls that were taken out of service for want of memory."""
+    cache: float = 0.0
+    """Share of the KV cache in use; 0 where it is not told."""
+
+
 class Engine(Protocol):
     """One served model at one address.
 
@@ -163,6 +175,10 @@ class Engine(Protocol):
 
     async def call(self, request: Request, deadlines: Deadlines) -> Answer:
         """Make one attempt at one request."""
+        ...
+
+    async def load(self) -> ServerLoad | None:
+        """Read how busy the server says it is; None where it does not say, or can't be asked now. Raises nothing."""
         ...
 
     async def close(self) -> None:

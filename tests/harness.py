@@ -66,7 +66,7 @@ class Factory:
 
 
 def engines_of(served: ServedTriton) -> str:
-    return " ".join(f"{card}={address}" for card, addresses in served.addresses().items() for address in addresses)
+    return " ".join(f"{card}={address.url}" for card, addresses in served.addresses().items() for address in addresses)
 
 
 def served_keys(call_log: Path) -> list[str]:

@@ -20,6 +20,7 @@ Phases in which the limit was not used to the full (too few calls to make) prove
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Self
 
 from schemas.errors import EngineFault
 
@@ -98,6 +99,13 @@ class Capacity:
     def __post_init__(self) -> None:
         self._base = self.limit
         self._phase = _Phase(self.now, 0, self.limit, measured_from=self.now)
+
+    @classmethod
+    def holding(cls, now: float, limit: int) -> Self:
+        """Begin at a limit known from elsewhere, without a start-up."""
+        capacity = cls(now, limit)
+        capacity._hold(now, limit)
+        return capacity
 
     def answered(self, now: float, *, full: bool) -> None:
         """Take in an answer; `full` says whether the limit was used up when it came."""

@@ -1,4 +1,4 @@
-"""One endpoint's share of calls in flight: counts them, and asks Capacity how many there may be.
+"""One endpoint's share of calls in flight: counts them, and asks how many there may be: Guided where the server tells how busy it is, else Capacity.
 
 Waiting is not done here: see line.py. Everything runs on one event loop; there are no locks.
 """
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from infra.engines.capacity import Capacity
+from infra.engines.guided import Guided
+from schemas.engine import ServerLoad
 from schemas.errors import EngineFault
 
 
@@ -27,6 +29,9 @@ class Limiter:
     def __init__(self, clock: Callable[[], float], capacity: Capacity | None = None) -> None:
         self._clock = clock
         self._capacity = capacity or Capacity(clock())
+        self._guided: Guided | None = None
+        self._was_full = False
+        """Since the server was last looked at."""
         self._paused_until = float("-inf")
         self._listeners: deque[Callable[[], None]] = deque()
         self.in_flight = 0
@@ -44,7 +49,7 @@ class Limiter:
     @property
     def limit(self) -> int:
         """Most calls in flight, as of now."""
-        return self._capacity.limit
+        return self._guided.limit if self._guided else self._capacity.limit
 
     @property
     def load(self) -> float:
@@ -65,21 +70,39 @@ class Limiter:
         """Take a slot; only where there is room."""
         assert self.in_flight < self.limit
         self.in_flight += 1
+        self._was_full = self._was_full or self.in_flight >= self.limit
         return Slot(self._clock())
+
+    def looked(self, load: ServerLoad | None) -> None:
+        """Take in what the server says of its load; None says that it doesn't, and experiments go on from where its word had led."""
+        if load is None:
+            if self._guided is not None:
+                self._capacity = Capacity.holding(self._clock(), self._guided.limit)
+                self._guided = None
+            return
+        if self._guided is None:
+            self._guided = Guided(self._capacity.limit)
+        self._guided.looked(load, in_flight=self.in_flight, full=self._was_full)
+        self._was_full = self.in_flight >= self.limit
+        self.tell()
 
     def answered(self, slot: Slot) -> float:
         """Give a slot back after an answer; returns the call's seconds."""
         now = self._clock()
         full = self.in_flight >= self.limit
         self.in_flight -= 1
-        self._capacity.answered(now, full=full)
+        if self._guided is None:
+            self._capacity.answered(now, full=full)
         return now - slot.since
 
     def failed(self, slot: Slot, fault: EngineFault, retry_after_s: float | None = None) -> None:
         """Give a slot back after a failure."""
         now = self._clock()
         self.in_flight -= 1
-        self._capacity.failed(now, slot.since, fault)
+        if self._guided is None:
+            self._capacity.failed(now, slot.since, fault)
+        elif fault is EngineFault.OVERLOADED:
+            self._guided.refused(now, slot.since)
         if retry_after_s is not None and fault is EngineFault.OVERLOADED:
             self._paused_until = max(self._paused_until, now + min(retry_after_s, _LONGEST_PAUSE_S))
 

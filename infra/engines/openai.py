@@ -18,14 +18,16 @@ from infra.engines.access import access_to, read_tls_file
 from infra.engines.openai_faults import fault_of_exception, fault_of_status, retry_after_s
 from infra.engines.openai_wire import OPTIONS, model_names, parse_json, path_and_body, read_completion, read_embedding, read_reward
 from infra.engines.rewards import reward_facts
-from infra.settings import Address, Settings
-from schemas.engine import Answer, Deadlines, EngineFacts, GenerateRequest, Request, RewardRequest
+from infra.engines.server_load import read_load
+from infra.settings import Address, Settings, bracketed
+from schemas.engine import Answer, Deadlines, EngineFacts, GenerateRequest, Request, RewardRequest, ServerLoad
 from schemas.errors import EngineError, EngineFault, SettingsError
 from schemas.model_card import ModelCard
 
 _KINDS = {"instruct": "openai/chat", "base": "openai/completions", "reward": "openai/reward", "embedding": "openai/embeddings"}
 _GRACE_S = 2.0
 """How long past httpx's own limits asyncio's waits, so that httpx's better message wins."""
+_METRICS_S = 2.0
 _LISTED = 8
 """Most model names shown in an error."""
 
@@ -55,6 +57,8 @@ class OpenAIEngine:
         self._access = access_to(address, settings)
         self._known: EngineFacts | None = None
         self._inspecting = asyncio.Lock()
+        root = self._base_url().removesuffix(address.path)
+        self._metrics_paths: tuple[str, ...] = tuple(f"{root}{path}" for path in ("/metrics", "/prometheus/metrics", "/v1/metrics"))
 
     async def inspect(self) -> EngineFacts:
         """Read the model list, and choose the model that the address names, or the only one."""
@@ -75,6 +79,21 @@ class OpenAIEngine:
             content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
             response = await self._client.post(path, content=content, timeout=timeout)
             return self._answer(self._body(response), request)
+
+    async def load(self) -> ServerLoad | None:
+        """Read the server's metrics page, wherever this kind of server has it."""
+        if self._known is None:
+            return None
+        names = {self._known.served_model}
+        for path in self._metrics_paths:
+            try:
+                response = await self._client.get(path, timeout=_METRICS_S)
+            except httpx.HTTPError:
+                return None
+            if response.is_success and (load := read_load(response.text, names)):
+                self._metrics_paths = (path,)
+                return load
+        return None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -142,8 +161,7 @@ class OpenAIEngine:
         return httpx.AsyncClient(base_url=self._base_url(), headers=headers, transport=transport, trust_env=False)
 
     def _base_url(self) -> str:
-        host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
-        return f"{'https' if self._address.tls else 'http'}://{host}:{self._address.port}{self._address.path}"
+        return f"{'https' if self._address.tls else 'http'}://{bracketed(self._address.host)}:{self._address.port}{self._address.path}"
 
     def _tls(self) -> ssl.SSLContext | bool:
         if not self._address.tls:

@@ -1,7 +1,8 @@
 """One engine session a process: one event loop in a thread, shared by all the shards that run there, so that one's tail is filled by another's head.
 
 A call waits in its card's line for a slot at a replica, is attempted, and attempted again where that may help. The parts: line.py (waiting),
-limiter.py and capacity.py (how many at once), circuit.py (whether at all), retries.py (whether again), meter.py (counting). Answers are the caller's to keep.
+limiter.py with guided.py and capacity.py (how many at once), watch.py (what the server says of its load), circuit.py (whether at all), retries.py (whether
+again), meter.py (counting). Answers are the caller's to keep.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from infra.engines.limiter import Limiter
 from infra.engines.line import Line, Place
 from infra.engines.meter import Meter
 from infra.engines.retries import Failures
+from infra.engines.watch import watch
 from infra.settings import Address, Settings
 from schemas.engine import Answer, Deadlines, EngineFacts, Request
 from schemas.errors import EngineError, EngineFault, SettingsError
@@ -48,6 +50,7 @@ class EngineSession:
         self._endpoints: dict[str, tuple[Endpoint, ...]] = {}
         self._lines: dict[str, Line] = {}
         self._limiters: dict[Address, Limiter] = {}
+        self._watches: set[asyncio.Task[None]] = set()
         self._facts: dict[str, EngineFacts] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gristmill-engines", daemon=True)
@@ -142,8 +145,12 @@ class EngineSession:
 
     def _endpoint(self, card: ModelCard, address: Address) -> Endpoint:
         # Two cards served by one model at one address share its capacity.
+        known = address in self._limiters
         limiter = self._limiters.setdefault(address, Limiter(self._loop.time))
-        return Endpoint(str(address), open_engine(address, card, self._settings), limiter, Circuit(self._loop.time))
+        endpoint = Endpoint(str(address), open_engine(address, card, self._settings), limiter, Circuit(self._loop.time))
+        if not known:
+            self._watches.add(self._loop.create_task(watch(endpoint)))
+        return endpoint
 
     async def _shut_down(self) -> None:
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

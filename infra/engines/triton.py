@@ -10,22 +10,25 @@ from functools import cached_property
 from typing import Any
 
 import grpc
+import httpx
 from tritonclient.grpc import InferInput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from infra.engines.access import access_to, read_tls_file
+from infra.engines.server_load import Scheduler, read_load
 from infra.engines.triton_dialects import Dialect
 from infra.engines.triton_faults import fault_of, status_and_message
 from infra.engines.triton_model import ServedModel, served_model
 from infra.engines.triton_scores import dialect_of
-from infra.settings import Address, Settings
-from schemas.engine import Answer, Deadlines, EngineFacts, Request
+from infra.settings import Address, Settings, bracketed
+from schemas.engine import Answer, Deadlines, EngineFacts, Request, ServerLoad
 from schemas.errors import EngineError, EngineFault
 from schemas.model_card import ModelCard
 
 _DEFAULT_MODELS = {"instruct": "ensemble", "base": "ensemble", "reward": "reward", "embedding": "embedding"}
 _UNLIMITED = 2**31 - 1
+_METRICS_S = 2.0
 _GRACE_S = 2.0
 """How long past gRPC's own deadline asyncio's waits, so that gRPC's better message wins."""
 
@@ -49,6 +52,7 @@ class TritonEngine:
         self._stream_headers = self._headers | {"triton_grpc_error": "true"}
         self._known: tuple[ServedModel, Dialect, EngineFacts] | None = None
         self._inspecting = asyncio.Lock()
+        self._scheduler = Scheduler()
 
     async def inspect(self) -> EngineFacts:
         """Read what is served here."""
@@ -64,10 +68,23 @@ class TritonEngine:
                 raise EngineError("the stream ended without an answer", fault=EngineFault.GARBLED)
             return dialect.answer(results, request)
 
+    async def load(self) -> ServerLoad | None:
+        """Read the server's metrics page."""
+        if self._known is None or self._address.metrics_port is None:
+            return None
+        try:
+            page = (await self._metrics.get("/metrics")).text
+        except httpx.HTTPError:
+            return None
+        models = {self._name, *self._known[0].steps}
+        return read_load(page, models) or self._scheduler.read(page, models, asyncio.get_running_loop().time())
+
     async def close(self) -> None:
-        """Close the channel."""
+        """Close the connections."""
         if "_client" in self.__dict__:
             await self.__dict__.pop("_client").close()
+        if "_metrics" in self.__dict__:
+            await self.__dict__.pop("_metrics").aclose()
 
     async def _ask(self, model: ServedModel, inputs: list[InferInput], key: str, seconds: float) -> Sequence[InferResult]:
         if model.decoupled:
@@ -140,8 +157,12 @@ class TritonEngine:
     @cached_property
     def _client(self) -> InferenceServerClient:
         """Connect. It belongs to the event loop that is running now."""
-        host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
-        return InferenceServerClient(f"{host}:{self._address.port}", creds=self._credentials(), channel_args=self._channel_options())
+        return InferenceServerClient(f"{bracketed(self._address.host)}:{self._address.port}", creds=self._credentials(), channel_args=self._channel_options())
+
+    @cached_property
+    def _metrics(self) -> httpx.AsyncClient:
+        """Connect to the metrics page: another port, never behind TLS, and not given the key."""
+        return httpx.AsyncClient(base_url=f"http://{bracketed(self._address.host)}:{self._address.metrics_port}", timeout=_METRICS_S, trust_env=False)
 
     def _credentials(self) -> grpc.ChannelCredentials | None:
         if not self._address.tls:

@@ -24,6 +24,8 @@ class ServedModel:
     decoupled: bool
     """Any number of responses, so streaming calls only. Of an ensemble, Triton derives it from the steps."""
     parameters: Mapping[str, str]
+    steps: frozenset[str] = frozenset()
+    """Of an ensemble, the models behind it: the server's metrics name those."""
 
     def tensor(self, name: str, *values: Any) -> InferInput:
         """Make an input of the declared type and rank."""
@@ -45,6 +47,7 @@ def served_model(metadata: Any, config: Any) -> ServedModel:
         batched=config.max_batch_size > 0,
         decoupled=config.model_transaction_policy.decoupled,
         parameters={name: value.string_value for name, value in config.parameters.items()},
+        steps=frozenset(step.model_name for step in config.ensemble_scheduling.step),
     )
 
 

@@ -41,6 +41,8 @@ class RehearsalOptions:
     """Recorded answers, given to the prompts they belong to; see rehearsal_language/replay.py."""
     call_log: Path | None = None
     """A file that gets one JSON line per answered call (model, request_id, seed, content_sha256): what was really asked, told by the server."""
+    control: Path | None = None
+    """A file that may change `slots` while the models serve (`{"slots": 8}`); written by `ServedTriton.set_slots`."""
 
     def to_json(self) -> str:
         """Encode for the models."""
@@ -62,4 +64,21 @@ def read_options() -> RehearsalOptions:
     """Read, in a stub, what the server was started with; a repository served by hand has the defaults."""
     told = json.loads(os.environ.get(VARIABLE, "{}"))
     told["replay"] = tuple(map(Path, told.get("replay", ())))
+    told["control"] = Path(told["control"]) if told.get("control") else None
     return RehearsalOptions(**told)
+
+
+def read_slots(control: Path) -> int | None:
+    """Read what a control file asks for; None where it asks for nothing."""
+    try:
+        slots = json.loads(control.read_text(encoding="utf-8"))["slots"]
+    except FileNotFoundError:
+        return None
+    return int(slots)
+
+
+def write_slots(control: Path, slots: int) -> None:
+    """Ask the models for so many slots; they look ten times a second."""
+    new = control.with_suffix(".new")
+    new.write_text(json.dumps({"slots": slots}), encoding="utf-8")
+    new.replace(control)

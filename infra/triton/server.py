@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import IO
@@ -26,7 +26,7 @@ from typing import IO
 from infra.settings import Address
 from infra.triton import plan
 from infra.triton.environment import TritonEnvironment, inspect_environment
-from infra.triton.options import RehearsalOptions, explain_fault
+from infra.triton.options import RehearsalOptions, explain_fault, write_slots
 from infra.triton.plan import Ports
 from infra.triton.rehearsal_language.replay import ReplayFileError, read_replays
 from infra.triton.supervisor import clear
@@ -52,10 +52,16 @@ class ServedTriton:
     metrics_port: int
     pid: int
     """Of tritonserver itself."""
+    control: Path
+    """See RehearsalOptions.control."""
+
+    def set_slots(self, slots: int) -> None:
+        """Change how many calls each model serves at once; the models follow within a tenth of a second."""
+        write_slots(self.control, slots)
 
     def addresses(self) -> dict[str, tuple[Address, ...]]:
         """Say where each rehearsal card is served."""
-        return {card: (Address("triton", "127.0.0.1", self.grpc_port, False, path),) for card, path in _SERVED.items()}
+        return {card: (Address("triton", "127.0.0.1", self.grpc_port, False, path, metrics_port=self.metrics_port),) for card, path in _SERVED.items()}
 
     def is_running(self) -> bool:
         """Say whether tritonserver still lives."""
@@ -75,7 +81,7 @@ def serve_triton(options: RehearsalOptions = RehearsalOptions(), *, python: Path
     _check(options)
     launch = _launch(inspect_environment(python), options, log)
     try:
-        yield ServedTriton(*launch.ports.all, launch.pid)
+        yield ServedTriton(*launch.ports.all, launch.pid, launch.folder / "control.json")
     finally:
         launch.stop()
 
@@ -200,7 +206,7 @@ def _start(environment: TritonEnvironment, options: RehearsalOptions, log: Path 
     log.write_bytes(b"")
     planned = {
         "command": plan.command(environment, folder, prefix, ports),
-        "env": plan.variables(environment, folder, options),
+        "env": plan.variables(environment, folder, replace(options, control=folder / "control.json")),
         "log": str(log),
         "prefix": prefix,
         "folder": str(folder),

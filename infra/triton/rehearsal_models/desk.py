@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -9,8 +10,10 @@ from typing import Protocol
 from infra.triton.options import RehearsalOptions
 from infra.triton.rehearsal_language.draw import Draw
 
-_CANCEL_CHECK_S = 0.1
-"""As TensorRT-LLM's models do (cancellation_check_period_ms); each check is a message to the server's process, so short calls make none."""
+_FIRST_CHECK_S = 0.1
+"""As TensorRT-LLM's models look whether a caller has gone (cancellation_check_period_ms); short calls don't look."""
+_LONGEST_CHECK_S = 1.0
+"""Each look is a message to the server's process, so a long call looks less and less often: at 256 slots, ten a second each would take half a core."""
 
 
 class Overloaded(Exception):  # noqa: N818
@@ -33,49 +36,95 @@ class Sender(Protocol):
         ...
 
 
+class Slots:
+    """Places for calls in service, first come, first served; their number may change at any time."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.taken = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait."""
+        return sum(not one.done() for one in self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """Whether a call that comes now must wait."""
+        return self.taken >= self.number
+
+    async def take(self) -> None:
+        """Wait for a slot and take it."""
+        if not self.full and not self._waiting:
+            self.taken += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Let a slot go."""
+        self.taken -= 1
+        self._let_in()
+
+    def resize(self, number: int) -> None:
+        """Have so many from now on; calls in service beyond that are served to their end."""
+        self.number = number
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting and not self.full:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self.taken += 1
+                turn.set_result(None)
+
+
 class Desk:
     """Slots and a queue before them."""
 
     def __init__(self, options: RehearsalOptions, on_peak: Callable[[int], None]) -> None:
         self._options = options
-        self._free = asyncio.Semaphore(options.slots)
+        self.slots = Slots(options.slots)
         self._on_peak = on_peak
-        self._waiting = self._serving = self._peak = self._attempts = 0
+        self._peak = self._attempts = 0
 
     @asynccontextmanager
     async def serve(self, content: str, sender: Sender) -> AsyncIterator[None]:
         """Wait for a slot, and hold it for the call's service time and the block. Raises Overloaded, Faulty, Cancelled."""
         self._attempts += 1
         draw = Draw(self._options.seed, "desk", self._attempts)
-        await self._enter(sender)
+        await self._enter()
         try:
             await self._work(Draw(self._options.seed, "latency", content), sender)
             if draw.chance(self._options.fault_rate):
                 raise Faulty("a fault of the rehearsal model, asked for by fault_rate")
             yield
         finally:
-            self._serving -= 1
-            self._free.release()
+            self.slots.give_back()
 
-    async def _enter(self, sender: Sender) -> None:
-        queued = self._free.locked()
-        if queued and 0 < self._options.queue <= self._waiting:
+    async def _enter(self) -> None:
+        if self.slots.full and 0 < self._options.queue <= self.slots.waiting:
             raise Overloaded("Exceeds maximum queue size")
-        self._waiting += 1
-        try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= 1
-        self._serving += 1
-        if self._serving > self._peak:
-            self._peak = self._serving
+        await self.slots.take()
+        if self.slots.taken > self._peak:
+            self._peak = self.slots.taken
             self._on_peak(self._peak)
 
     async def _work(self, draw: Draw, sender: Sender) -> None:
-        left = self._options.latency_s * math.exp(self._options.latency_sigma * draw.noise())
-        while left > _CANCEL_CHECK_S:
-            await asyncio.sleep(_CANCEL_CHECK_S)
-            left -= _CANCEL_CHECK_S
+        loop = asyncio.get_running_loop()
+        # Until a moment, not for a number of naps: each nap ends a little late, and the service time would grow by it.
+        until = loop.time() + self._options.latency_s * math.exp(self._options.latency_sigma * draw.noise())
+        nap = _FIRST_CHECK_S
+        while (left := until - loop.time()) > nap:
+            await asyncio.sleep(nap)
+            nap = min(2 * nap, _LONGEST_CHECK_S)
             if sender.is_cancelled():
                 raise Cancelled
         if left > 0:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb
 
-from infra.triton.options import RehearsalOptions, read_options
+from infra.triton.options import RehearsalOptions, read_options, read_slots
 from infra.triton.rehearsal_models.desk import Cancelled, Desk, Faulty, Overloaded
 
 Tensors = dict[str, Any]
@@ -47,6 +47,22 @@ class Figures:
             pb.MetricFamily(name="rehearsal_cancelled", description="Calls that ended in service because their client had gone", kind=pb.MetricFamily.COUNTER),
         )
         self.peak, self.cancelled = (family.Metric(labels={"model": model}) for family in self._families)
+        # By the name and the labels by which TensorRT-LLM's backend tells of its batch.
+        self._load = pb.MetricFamily(name="nv_trt_llm_request_metrics", description="TRT LLM request metrics", kind=pb.MetricFamily.GAUGE)
+        self._told: dict[str, int] = {}
+        self._gauges = {kind: self._load.Metric(labels={"model": model, "version": "1", "request_type": kind}) for kind in _LOADS}
+
+    def tell_load(self, *, running: int, waiting: int, most: int) -> None:
+        """Show how many calls are served and how many wait; each changed figure is a message to the server's process."""
+        now = {"active": running + waiting, "scheduled": running, "waiting": waiting, "max": most}
+        for kind, figure in now.items():
+            if self._told.get(kind) != figure:
+                self._gauges[kind].set(figure)
+        self._told = now
+
+
+_LOADS = ("active", "scheduled", "waiting", "max")
+_TELL_S = 0.05
 
 
 class ServedModel:
@@ -60,6 +76,7 @@ class ServedModel:
         self._desk = Desk(self.options, self._figures.peak.set)
         self._faults = 0
         self._loop = asyncio.new_event_loop()
+        self._loop.call_soon(self._tend)
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
 
@@ -79,6 +96,13 @@ class ServedModel:
     def answer(self, call: Call) -> Iterable[Tensors]:
         """Answer a call, by one response; a decoupled model, by one or more."""
         raise NotImplementedError
+
+    def _tend(self) -> None:
+        slots = self._desk.slots
+        if self.options.control is not None and (asked := read_slots(self.options.control)) not in (None, slots.number):
+            slots.resize(asked)
+        self._figures.tell_load(running=slots.taken, waiting=slots.waiting, most=slots.number)
+        self._loop.call_later(_TELL_S, self._tend)
 
     async def _serve(self, request: Any, sender: Any) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,14 @@ from infra.triton.server import RehearsalOptions, ServedTriton, serve_triton
 
 
 @pytest.fixture(scope="session")
-def triton() -> Iterator[ServedTriton]:
+def triton_python() -> Path:
     python = read_settings().triton_python
     if not os.access(python, os.X_OK):
         pytest.skip(f"NO TRITON: {python} is absent; `make setup` installs it")
-    with serve_triton(RehearsalOptions(latency_s=0.001, malformed_rate=0, refusal_rate=0, truncation_rate=0), python=python) as served:
+    return python
+
+
+@pytest.fixture(scope="session")
+def triton(triton_python: Path) -> Iterator[ServedTriton]:
+    with serve_triton(RehearsalOptions(latency_s=0.001, malformed_rate=0, refusal_rate=0, truncation_rate=0), python=triton_python) as served:
         yield served

@@ -103,3 +103,46 @@ def test_desk_frees_the_slot_of_a_failed_call(failure: type[Exception]) -> None:
         return await serve(desk, nothing)
 
     assert asyncio.run(twice()) == "served"
+
+
+def test_desk_follows_when_its_slots_change() -> None:
+    desk, _ = a_desk(slots=1)
+    served: list[int] = []
+
+    async def work() -> None:
+        served.append(desk.slots.taken)
+        await asyncio.sleep(0.01)
+
+    async def grow_and_shrink() -> None:
+        calls = [asyncio.create_task(serve(desk, work)) for _ in range(12)]
+        await asyncio.sleep(0)
+        assert (desk.slots.taken, desk.slots.waiting) == (1, 11)
+        desk.slots.resize(6)
+        await asyncio.sleep(0)
+        assert (desk.slots.taken, desk.slots.waiting) == (6, 6)
+        desk.slots.resize(2)
+        await asyncio.gather(*calls)
+
+    asyncio.run(grow_and_shrink())
+    assert len(served) == 12
+    assert desk.slots.taken == 0
+
+
+def test_desk_keeps_its_slots_when_those_who_wait_give_up() -> None:
+    desk, _ = a_desk(slots=1)
+    gate = asyncio.Event()
+
+    async def wait() -> None:
+        await gate.wait()
+
+    async def give_up() -> str:
+        first, second, third = (asyncio.create_task(serve(desk, wait)) for _ in range(3))
+        await asyncio.sleep(0)
+        second.cancel()
+        gate.set()
+        await first
+        assert desk.slots.waiting == 0
+        return await third
+
+    assert asyncio.run(give_up()) == "served"
+    assert desk.slots.taken == 0

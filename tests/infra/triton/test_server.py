@@ -80,7 +80,7 @@ def say(served: ServedTriton, text: str) -> str:
 
 def test_addresses_are_those_that_settings_would_read(triton: ServedTriton) -> None:
     (instruct,) = triton.addresses()["rehearsal-instruct"]
-    assert instruct == parse_address(f"grpc://127.0.0.1:{triton.grpc_port}/ensemble")
+    assert instruct == parse_address(f"grpc://127.0.0.1:{triton.grpc_port}/ensemble?metrics={triton.metrics_port}")
     assert set(triton.addresses()) == {"rehearsal-instruct", "rehearsal-base", "rehearsal-reward", "rehearsal-embedding"}
 
 
