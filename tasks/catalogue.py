@@ -121,7 +121,7 @@ class LoadedRecipe:
     def samplings(self) -> tuple[tuple[str, Sampling], ...]:
         """List how each role will be asked, for checking engines."""
         steps = ((one, step) for one in self.prompts for step in one.module.STEPS)
-        asked = [(step.role, step.sampling(one.options)) for one, step in steps if step.calls(one.options)]
+        asked = [(call.role, call.sampling) for one, step in steps for call in step.asks(one.options)]
         asked += [pair for one in self.responses for pair in one.module.samplings(one.options)]
         return tuple(dict.fromkeys(asked))
 

@@ -93,11 +93,10 @@ def plan(loaded: LoadedRecipe, settings: Settings, *, check: bool = True) -> Pla
 def _plan_technique(one: LoadedTechnique, loaded: LoadedRecipe) -> list[PlannedCalls]:
     rows, planned = one.items, []
     for step in one.module.STEPS:
-        calls = rows * step.calls(one.options)
-        if calls:
-            longest = step.sampling(one.options).max_tokens
+        for asked in step.asks(one.options):
+            calls, longest = rows * asked.calls, asked.sampling.max_tokens
             name = f"{one.name}/{step.name}"
-            planned.append(PlannedCalls("prompts", name, step.role, loaded.cards[step.role].id, calls, calls * PROMPT_TOKENS, calls * longest))
+            planned.append(PlannedCalls("prompts", name, asked.role, loaded.cards[asked.role].id, calls, calls * PROMPT_TOKENS, calls * longest))
         rows *= step.yields(one.options)
     return planned
 

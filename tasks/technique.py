@@ -92,6 +92,20 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class StepCalls:
+    """Calls of one item to one role."""
+
+    role: str
+    calls: int
+    sampling: Sampling
+
+
+def nobody_else(options: Any) -> tuple[StepCalls, ...]:
+    """Say that a step asks one role alone."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of a prompt technique."""
 
@@ -107,6 +121,13 @@ class Step:
     role: str = "writer"
     raw: bool = False
     """Whether it asks raw prompts: only engines that take them unchanged can serve its role, which is checked at planning."""
+    besides: Callable[[Any], tuple[StepCalls, ...]] = nobody_else
+    """Of the options: what one item costs beside `calls`: other roles, or the same one sampled otherwise."""
+
+    def asks(self, options: Any) -> tuple[StepCalls, ...]:
+        """List all that one item costs when all goes well."""
+        own = StepCalls(self.role, self.calls(options), self.sampling(options))
+        return tuple(one for one in (own, *self.besides(options)) if one.calls)
 
 
 class ResponseTechnique(Protocol):

@@ -27,6 +27,6 @@ def fault_in_request(text: str) -> str | None:
     return "assistant_speaks" if _ASSISTANT.match(text) else None
 
 
-def drop_text(item: WorkItem, reason: str, told: Told, *, detail: str, nth: int = 0) -> Drop:
-    """Make the drop of a text that can't be used."""
-    return drop_record(item, stage="prompts", reason=reason, detail=detail, raw=told.completion.text, nth=nth)
+def drop_text(item: WorkItem, reason: str, told: Told, *, detail: str, nth: int = 0, rows: int = 1) -> Drop:
+    """Make the drop of a text that can't be used, and of the further rows that would have come of it."""
+    return drop_record(item, stage="prompts", reason=reason, detail=detail, raw=told.completion.text, nth=nth, rows=rows)

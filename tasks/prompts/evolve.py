@@ -1,6 +1,7 @@
-"""Evolved instructions: given ones made deeper or broader, by operators drawn for each; the operator is the prompt's topic.
+"""Evolved instructions: given ones made deeper or broader over several rounds, by operators drawn for each round.
 
-After Evol-Instruct's idea. An evolution that says nothing new is dropped as `not_evolved`.
+After Evol-Instruct's idea (arXiv 2304.12244). Every round's instruction is a prompt of its own; its topics are the operators that led to it, its
+parent the instruction before. An evolution that says nothing new is dropped as `not_evolved`, and the rounds after it with it.
 """
 
 from collections.abc import Iterator
@@ -12,13 +13,13 @@ from pydantic import Field, model_validator
 from schemas.engine import Sampling
 from schemas.identity import derive_seed
 from schemas.recipe import SamplingOptions
-from schemas.records import Drop, Prompt, WorkItem, prompt_id
+from schemas.records import Drop, ModelUse, Prompt, WorkItem, prompt_id
 from tasks.craft.branching import branch_item
 from tasks.craft.made import as_request, derive_prompt
 from tasks.craft.seedtexts import SeedTexts, count_texts, text_files, text_items
 from tasks.craft.turns import between_marks
-from tasks.craft.wording import drop_text, fault_in_text
-from tasks.technique import Ask, Made, Opening, Step
+from tasks.craft.wording import drop_text, fault_in_request, fault_in_text
+from tasks.technique import Ask, Made, Opening, Step, Told
 
 NAME = "evolve"
 
@@ -40,9 +41,11 @@ class Options(SeedTexts):
     """Which instructions, and how they are changed."""
 
     operators: tuple[Operator, ...] = Field(("constraint", "depth", "concreteness", "reasoning", "breadth"), min_length=1)
-    """What may be done to an instruction."""
+    """What may be done to an instruction; `breadth` makes it broader, the others deeper."""
     per_seed: int = Field(2, ge=1)
-    """Evolutions of each instruction, each by another operator."""
+    """Lines of evolution that begin at each instruction, each by another operator."""
+    rounds: int = Field(1, ge=1, le=20)
+    """Evolutions one after the other in each line; each is a prompt."""
     category: str = Field("evolved", min_length=1)
     """The prompts' category in the release."""
     sampling: SamplingOptions = SamplingOptions()
@@ -63,27 +66,55 @@ def start(options: Options, opening: Opening) -> Iterator[WorkItem]:
 
 
 async def evolve(item: WorkItem, options: Options, ask: Ask) -> Made:
-    """Evolve an instruction by several operators."""
-    drawn = sorted(options.operators, key=lambda name: derive_seed(NAME, item.item_id, name))[: options.per_seed]
-    made = [await _evolve_by(item, operator, options, ask) for operator in drawn]
+    """Evolve an instruction along several lines."""
+    first = sorted(options.operators, key=lambda name: derive_seed(NAME, item.item_id, name))[: options.per_seed]
+    made = [one for operator in first for one in await _evolve_line(item, operator, options, ask)]
     return Made(tuple(one for one in made if isinstance(one, Prompt)), tuple(one for one in made if isinstance(one, Drop)))
 
 
-async def _evolve_by(item: WorkItem, operator: str, options: Options, ask: Ask) -> Prompt | Drop:
-    branch = branch_item(item, operator)
-    request = f"{_OPERATORS[operator]} Keep its language. Answer with the new instruction and nothing else.\n{between_marks(item.value)}"
-    told = await ask("writer", as_request(request), _sampling(options), label=f"evolve/{operator}")
-    text = told.completion.text.strip()
-    fault = fault_in_text(told) or ("not_evolved" if text.casefold() == item.value.casefold() else None)
-    if fault:
-        return drop_text(branch, fault, told, detail=f"evolved by {operator}")
-    parent = prompt_id(NAME, as_request(item.value))
-    child = replace(branch, lineage=replace(branch.lineage, parent=parent))
-    return derive_prompt(child, as_request(text), category=options.category, uses=(told.use,))
+async def _evolve_line(item: WorkItem, first: Operator, options: Options, ask: Ask) -> list[Prompt | Drop]:
+    """Evolve an instruction round after round, until one fails: its drop stands for the rounds that are left."""
+    line: list[Prompt | Drop] = []
+    text, branch = item.value, item
+    uses: tuple[ModelUse, ...] = ()
+    for nth, operator in enumerate(_operators(item, first, options)):
+        branch = branch_item(branch, operator)
+        request = f"{_OPERATORS[operator]} Keep its language. Answer with the new instruction and nothing else.\n{between_marks(text)}"
+        told = await ask("writer", as_request(request), _sampling(options), label=f"evolve/{first}" + (f"/{nth}" if nth else ""))
+        fault = _fault(told, text)
+        if fault:
+            detail = f"evolved by {operator} in round {nth + 1}"
+            return [*line, drop_text(branch, fault, told, detail=detail, rows=options.rounds - nth)]
+        uses = (*uses, told.use)
+        child = _child(branch, text, operator, nth + 1)
+        text = told.completion.text.strip()
+        line.append(derive_prompt(child, as_request(text), category=options.category, uses=uses))
+    return line
+
+
+def _operators(item: WorkItem, first: Operator, options: Options) -> Iterator[Operator]:
+    """Draw a line's operators, none twice in a row where there is another."""
+    yield first
+    last = first
+    for nth in range(1, options.rounds):
+        others = [one for one in options.operators if one != last] or [last]
+        last = others[derive_seed(NAME, item.item_id, first, nth) % len(others)]
+        yield last
+
+
+def _child(branch: WorkItem, parent: str, operator: str, generation: int) -> WorkItem:
+    lineage = replace(branch.lineage, parent=prompt_id(NAME, as_request(parent)), operator=operator, generation=generation)
+    return replace(branch, lineage=lineage)
+
+
+def _fault(told: Told, before: str) -> str | None:
+    text = told.completion.text
+    same = " ".join(text.split()).casefold() == " ".join(before.split()).casefold()
+    return fault_in_text(told) or ("not_evolved" if same else fault_in_request(text))
 
 
 def _sampling(options: Options) -> Sampling:
     return options.sampling.sampling()
 
 
-STEPS = (Step("evolve", evolve, lambda o: o.per_seed, lambda o: o.per_seed, _sampling),)
+STEPS = (Step("evolve", evolve, lambda o: o.per_seed * o.rounds, lambda o: o.per_seed * o.rounds, _sampling),)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from infra.triton.rehearsal_language import answers, requests, topics
+from infra.triton.rehearsal_language import answers, programs, requests, topics
 from infra.triton.rehearsal_language.asks import LISTS, RAW, Wanted, recognise
 from infra.triton.rehearsal_language.chat import read_turns
 from infra.triton.rehearsal_language.draw import Draw
@@ -94,6 +94,8 @@ def _compose(wanted: Wanted, draw: Draw, temper: Temper) -> str:
             return topics.rewrite_question(wanted.about, draw)
         case "evolve":
             return requests.evolve_instruction(wanted.about, draw)
+        case "crossover" | "mutation" | "solution" | "fitness":
+            return _program(wanted, draw, temper)
         case "next_message":
             return topics.next_message(wanted.about, draw)
         case "user_turn":
@@ -105,6 +107,17 @@ def _compose(wanted: Wanted, draw: Draw, temper: Temper) -> str:
     if draw.chance(temper.malformed_rate):
         return answers.loop(wanted.about, draw) if draw.chance(0.5) else answers.speak_foreign(draw)
     return answers.write_answer(wanted.about, draw)
+
+
+def _program(wanted: Wanted, draw: Draw, temper: Temper) -> str:
+    match wanted.kind:
+        case "crossover":
+            return programs.new_problem(draw)
+        case "mutation":
+            return requests.evolve_instruction(wanted.about, draw)
+        case "solution":
+            return programs.solve(wanted.about, draw, wrong_rate=temper.wrong_rate)
+    return programs.judge(wanted.about, draw, malformed_rate=temper.malformed_rate)
 
 
 def _items(wanted: Wanted, draw: Draw) -> list[str]:

@@ -1,6 +1,7 @@
 """Techniques that start from texts: evolve, two_turn, instruction_following."""
 
 import asyncio
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,25 @@ def test_evolve_notes_operator_and_parent(tmp_path: Path) -> None:
     assert {one.lineage.topics for one in prompts(made)} == {("depth",), ("breadth",)}
     assert {one.lineage.parent for one in prompts(made)} == {prompt_id("evolve", as_request("Why is the sky blue?"))}
     assert {one.messages[0].content for one in prompts(made)} == {"More, by evolve/depth?", "More, by evolve/breadth?"}
+
+
+def test_evolve_goes_on_from_what_the_round_before_made(tmp_path: Path) -> None:
+    item, options = first(evolve, tmp_path, per_seed=1, rounds=3)
+    made = prompts(asyncio.run(evolve.evolve(item, options, ScriptedAsk(lambda label, text: f"{text.split('<<<')[1].split('>>>')[0].strip()} And so on?"))))
+    assert [one.messages[0].content.count("And so on?") for one in made] == [1, 2, 3]
+    assert [one.lineage.generation for one in made] == [1, 2, 3]
+    assert [one.lineage.parent for one in made[1:]] == [one.prompt_id for one in made[:-1]]
+    operators = [one.lineage.operator for one in made]
+    assert all(before != after for before, after in itertools.pairwise(operators))
+    assert made[2].lineage.topics == tuple(operators)
+    assert [len(one.provenance.models) for one in made] == [1, 2, 3]
+
+
+def test_evolve_lets_a_lost_round_stand_for_those_after_it(tmp_path: Path) -> None:
+    item, options = first(evolve, tmp_path, per_seed=1, rounds=4)
+    made = asyncio.run(evolve.evolve(item, options, answering("Why, and since when?", "I'm sorry, but I can't help with that.")))
+    assert len(made.out) == 1
+    assert [(drop.reason, drop.rows) for drop in made.drops] == [("assistant_speaks", 3)]
 
 
 def test_evolve_names_what_is_wrong_with_each_evolution(tmp_path: Path) -> None:
