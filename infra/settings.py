@@ -1,5 +1,6 @@
 """Where to run: addresses, database, storage, Dask. From `GRISTMILL_*` and `.env`; never part of a run's fingerprint."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,8 +68,14 @@ class Settings(BaseSettings):
     `grpc://host:9001/ensemble?metrics=9002`."""
     cards: Path | None = None
     """A folder with further model cards."""
+    read_paths: str = ""
+    """Folders beside the recipe's own whose files a recipe may read, separated by `:`; links count as what they lead to."""
     api_key: SecretStr | None = None
-    """Sent as a bearer token to every engine."""
+    """Sent as a bearer token to every engine that `api_keys` gives no key of its own."""
+    api_keys: SecretStr | None = None
+    """Keys by host, `host=key` or `host:port=key` separated by blanks: what one provider is shown is no business of another."""
+    api_header: str = Field("authorization", pattern=r"^[a-z0-9-]+$")
+    """Header that carries the key: `authorization` (as a bearer token), or for example `x-api-key` (as it is)."""
     tls_ca: Path | None = None
     """Certificate authority for engines behind TLS; default: the system's."""
     tls_cert: Path | None = None
@@ -97,9 +104,28 @@ class Settings(BaseSettings):
         return data.absolute()
 
     @cached_property
+    def readable(self) -> tuple[Path, ...]:
+        """The folders of `read_paths`, resolved."""
+        return tuple(Path(one).expanduser().resolve() for one in self.read_paths.split(os.pathsep) if one.strip())
+
+    @cached_property
     def ledger_url(self) -> str:
         """The ledger's SQLAlchemy URL."""
         return self.database_url or f"sqlite:///{self.data / 'ledger.db'}"
+
+    def key_for(self, address: Address) -> str | None:
+        """Find the key to show at an address. Raises SettingsError for keys that can't be read, showing none."""
+        held = {}
+        for number, entry in enumerate((self.api_keys.get_secret_value() if self.api_keys else "").split(), 1):
+            host, equals, key = entry.partition("=")
+            if not (host and equals and key):
+                raise SettingsError(f"GRISTMILL_API_KEYS: entry {number} is not of the form host=key (it is not shown here, as it may hold a key)")
+            held[host] = key
+        common = self.api_key.get_secret_value().strip() if self.api_key else ""
+        key = held.get(f"{address.host}:{address.port}") or held.get(address.host) or common
+        if not (key.isascii() and key.isprintable()):  # the HTTP libraries would refuse it, and quote it
+            raise SettingsError("GRISTMILL_API_KEY: the key holds characters that a header can't: is it the right one? (it is not shown here)")
+        return key or None
 
     @cached_property
     def addresses(self) -> dict[str, tuple[Address, ...]]:

@@ -4,6 +4,8 @@ One YAML file a model in `schemas/cards/`; `GRISTMILL_CARDS` may name a folder w
 template, with the model's control tokens taken out of what users and seeds wrote, so that no text can break out of its turn.
 """
 
+import re
+import unicodedata
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -70,12 +72,16 @@ class ModelCard(BaseModel):
 
     def render(self, messages: Messages, *, generate: bool) -> str:
         """Write a conversation in the model's own format."""
-        turns = [{"role": turn.role, "content": self._defuse(turn.content)} for turn in self._fold_system(messages)]
-        return _template(self.chat_template).render(messages=turns, generate=generate)
+        return self._write(self.defuse(messages), generate=generate)
+
+    def defuse(self, messages: Messages) -> Messages:
+        """Take the model's control tokens out of what a conversation says: servers that render by themselves (OpenAI's wire) read them as well."""
+        return tuple(replace(turn, content=self._defuse(turn.content)) for turn in messages)
 
     def generate_request(self, messages: Messages, sampling: Sampling, seed: int) -> GenerateRequest:
         """Ask for the next assistant turn."""
-        return GenerateRequest(self.id, self.revision, messages, self.render(messages, generate=True), self._with_stops(sampling), seed)
+        safe = self.defuse(messages)
+        return GenerateRequest(self.id, self.revision, safe, self._write(safe, generate=True), self._with_stops(sampling), seed)
 
     def continue_request(self, prompt: str, sampling: Sampling, seed: int) -> GenerateRequest:
         """Ask to go on from a raw text, less the control tokens in it (base models)."""
@@ -95,27 +101,44 @@ class ModelCard(BaseModel):
 
     def reward_request(self, messages: Messages) -> RewardRequest:
         """Ask for the grade of the last assistant turn."""
-        return RewardRequest(self.id, self.revision, messages, self.render(messages, generate=False))
+        safe = self.defuse(messages)
+        return RewardRequest(self.id, self.revision, safe, self._write(safe, generate=False))
 
     def embed_request(self, text: str) -> EmbedRequest:
         """Ask for a text's vector."""
         return EmbedRequest(self.id, self.revision, text)
 
+    def _write(self, safe: Messages, *, generate: bool) -> str:
+        turns = [{"role": turn.role, "content": turn.content} for turn in self._fold_system(safe)]
+        return _template(self.chat_template).render(messages=turns, generate=generate)
+
     def _with_stops(self, sampling: Sampling) -> Sampling:
         return replace(sampling, stop=tuple(dict.fromkeys((*sampling.stop, *self.stop))))
 
     def _defuse(self, content: str) -> str:
-        # Repeated until nothing changes: removing one token may join the halves of another.
-        while any(token in content for token in self.control_tokens):
-            for token in self.control_tokens:
-                content = content.replace(token, "")
-        return content
+        plain = _without(self.control_tokens, content)
+        if plain.isascii():
+            return plain
+        # Some tokenizers normalise first: full-width brackets become brackets, what is invisible goes, and there the token is.
+        seen = _INVISIBLE.sub("", unicodedata.normalize("NFKC", plain))
+        return _without(self.control_tokens, seen) if any(token in seen for token in self.control_tokens) else plain
 
     def _fold_system(self, messages: Messages) -> Messages:
         if self.system_turn or len(messages) < 2 or messages[0].role != "system":
             return messages
         system, first, *rest = messages
         return (Message("user", f"{system.content}\n\n{first.content}"), *rest)
+
+
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0001-\U000e01ef]")
+
+
+def _without(tokens: tuple[str, ...], text: str) -> str:
+    # Repeated until nothing changes: removing one token may join the halves of another.
+    while any(token in text for token in tokens):
+        for token in tokens:
+            text = text.replace(token, "")
+    return text
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationInfo
 
+from infra.reading import find_readable
 from schemas.errors import RecipeError
 
 _NO_WORD = re.compile(r"[\W_]+")
@@ -29,11 +30,11 @@ class WordList:
 
 def read_word_list(folder: Path, name: str) -> WordList:
     """Read a list beside the recipe. Raises RecipeError where there is none, or it is empty."""
-    path = folder / name
+    path = find_readable(folder, name)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:
-        raise RecipeError(f"no list of words at {path.resolve()}: paths are relative to the recipe's folder") from error
+        raise RecipeError(f"no list of words at {path}: paths are relative to the recipe's folder") from error
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"can't read the list of words {path}: {error}") from error
     plain = {_NO_WORD.sub(" ", line.lower()).strip() for line in lines if not line.lstrip().startswith("#")}

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,12 @@ class Factory:
 
     data: Path
     engines: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Further environment variables."""
 
     def environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("GRISTMILL_", "PREFECT_"))}
-        return clean | {"GRISTMILL_DATA": str(self.data), "GRISTMILL_ENGINES": self.engines}
+        return clean | {"GRISTMILL_DATA": str(self.data), "GRISTMILL_ENGINES": self.engines} | dict(self.settings)
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen([GRISTMILL, *arguments], env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -1,5 +1,6 @@
 """What an engine asks of whoever calls: a bearer key and TLS files, from settings; and how they stay out of every message."""
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ class Access:
 
     address: Address
     key: str | None
+    header: str = "authorization"
 
     def __repr__(self) -> str:
         return f"Access({self.address})"
@@ -20,7 +22,9 @@ class Access:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of every call, names in lower case as gRPC wants them."""
-        return {"authorization": f"Bearer {self.key}"} if self.key else {}
+        if not self.key:
+            return {}
+        return {self.header: f"Bearer {self.key}" if self.header == "authorization" else self.key}
 
     def hide(self, text: str) -> str:
         """Take the key out of a text: servers like to quote a wrong one."""
@@ -45,8 +49,33 @@ _HINTS = {
 
 def access_to(address: Address, settings: Settings) -> Access:
     """Read the credentials for an address."""
-    key = settings.api_key.get_secret_value() if settings.api_key else None
-    return Access(address, key or None)
+    return Access(address, settings.key_for(address), settings.api_header)
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """Make the TLS side of a client. Raises SettingsError naming what of authority, certificate and key can't be used."""
+    authority = read_tls_file(settings.tls_ca, "tls_ca")
+    if settings.tls_key is not None and settings.tls_cert is None:
+        raise SettingsError("GRISTMILL_TLS_KEY is set without GRISTMILL_TLS_CERT: give the certificate that goes with the key, or neither")
+    try:
+        context = ssl.create_default_context(cadata=authority.decode() if authority else None)
+        if settings.tls_cert is not None:
+            context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"GRISTMILL_TLS_CA, _CERT or _KEY can't be used: {error}") from error
+    return context
+
+
+def grpc_tls(settings: Settings) -> dict[str, bytes | None]:
+    """Read what gRPC takes for TLS. It is tried with Python's own TLS first: gRPC aborts the whole process over a key without a certificate."""
+    tls_context(settings)
+    certificate = read_tls_file(settings.tls_cert, "tls_cert")
+    return {
+        "root_certificates": read_tls_file(settings.tls_ca, "tls_ca"),
+        # One file may hold both, as Python's own TLS has it.
+        "private_key": read_tls_file(settings.tls_key, "tls_key") or certificate,
+        "certificate_chain": certificate,
+    }
 
 
 def read_tls_file(path: Path | None, name: str) -> bytes | None:

@@ -14,14 +14,14 @@ from typing import Any
 
 import httpx
 
-from infra.engines.access import access_to, read_tls_file
+from infra.engines.access import access_to, tls_context
 from infra.engines.openai_faults import fault_of_exception, fault_of_status, retry_after_s
 from infra.engines.openai_wire import OPTIONS, model_names, parse_json, path_and_body, read_completion, read_embedding, read_reward
 from infra.engines.rewards import reward_facts
 from infra.engines.server_load import read_load
 from infra.settings import Address, Settings, bracketed
 from schemas.engine import Answer, Deadlines, EngineFacts, GenerateRequest, Request, RewardRequest, ServerLoad
-from schemas.errors import EngineError, EngineFault, SettingsError
+from schemas.errors import EngineError, EngineFault
 from schemas.model_card import ModelCard
 
 _KINDS = {"instruct": "openai/chat", "base": "openai/completions", "reward": "openai/reward", "embedding": "openai/embeddings"}
@@ -166,14 +166,7 @@ class OpenAIEngine:
     def _tls(self) -> ssl.SSLContext | bool:
         if not self._address.tls:
             return False
-        authority = read_tls_file(self._settings.tls_ca, "tls_ca")
-        try:
-            context = ssl.create_default_context(cadata=authority.decode() if authority else None)
-            if self._settings.tls_cert is not None:
-                context.load_cert_chain(self._settings.tls_cert, self._settings.tls_key)
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"GRISTMILL_TLS_CA, _CERT or _KEY can't be used: {error}") from error
-        return context
+        return tls_context(self._settings)
 
 
 def _unnamed(error: httpx.HTTPError, seconds: float) -> str:

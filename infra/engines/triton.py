@@ -15,7 +15,7 @@ from tritonclient.grpc import InferInput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from infra.engines.access import access_to, read_tls_file
+from infra.engines.access import access_to, grpc_tls
 from infra.engines.server_load import Scheduler, read_load
 from infra.engines.triton_dialects import Dialect
 from infra.engines.triton_faults import fault_of, status_and_message
@@ -167,11 +167,7 @@ class TritonEngine:
     def _credentials(self) -> grpc.ChannelCredentials | None:
         if not self._address.tls:
             return None
-        return grpc.ssl_channel_credentials(
-            root_certificates=read_tls_file(self._settings.tls_ca, "tls_ca"),
-            private_key=read_tls_file(self._settings.tls_key, "tls_key"),
-            certificate_chain=read_tls_file(self._settings.tls_cert, "tls_cert"),
-        )
+        return grpc.ssl_channel_credentials(**grpc_tls(self._settings))
 
     def _channel_options(self) -> list[tuple[str, int]]:
         """State every option: tritonclient's own defaults fall away as soon as one is given."""

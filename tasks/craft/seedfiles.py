@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from infra.reading import find_readable
 from schemas.errors import RecipeError
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".parquet", ".csv", ".csv.gz")
@@ -27,8 +28,8 @@ class Row:
 
 
 def find_seed_file(folder: Path, name: str) -> Path:
-    """Find a seed file beside the recipe. Raises RecipeError where it is not there or of an unknown kind."""
-    path = (folder / name).resolve()
+    """Find a seed file beside the recipe. Raises RecipeError where it is not there, of an unknown kind, or not a recipe's to read."""
+    path = find_readable(folder, name)
     if not path.is_file():
         raise RecipeError(f"no seed file at {path}: paths are relative to the recipe's folder")
     if not path.name.lower().endswith(_SUFFIXES):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from infra.reading import find_readable
 from schemas.errors import RecipeError
 from schemas.licences import find_licence
 from schemas.recipe import Strict
@@ -52,10 +53,12 @@ class SeedText:
 
 def text_files(seeds: SeedTexts, folder: Path) -> tuple[Path, ...]:
     """Name the files whose bytes are part of the run's identity. Raises RecipeError where there are none."""
-    path = (folder / seeds.path).resolve()
+    path = find_readable(folder, seeds.path)
     if not path.is_dir():
         return (find_seed_file(folder, seeds.path),)
     found = tuple(sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file()))
+    for link in filter(Path.is_symlink, found):
+        find_readable(folder, str(link))
     if not found:
         raise RecipeError(f"no texts in the folder {path}: known endings are {', '.join(_SUFFIXES)}")
     return found
@@ -63,7 +66,7 @@ def text_files(seeds: SeedTexts, folder: Path) -> tuple[Path, ...]:
 
 def read_texts(seeds: SeedTexts, folder: Path) -> Iterator[SeedText]:
     """Read the texts in order. Raises RecipeError naming the first that is empty or can't be read."""
-    path = (folder / seeds.path).resolve()
+    path = find_readable(folder, seeds.path)
     texts = _read_folder(seeds, folder) if path.is_dir() else _read_file(seeds, path, folder)
     yield from islice(texts, seeds.limit)
 
@@ -100,7 +103,7 @@ def _read_file(seeds: SeedTexts, path: Path, folder: Path) -> Iterator[SeedText]
 
 
 def _read_folder(seeds: SeedTexts, folder: Path) -> Iterator[SeedText]:
-    root = (folder / seeds.path).resolve()
+    root = find_readable(folder, seeds.path)
     for file in text_files(seeds, folder):
         try:
             text = file.read_text(encoding="utf-8-sig").strip()

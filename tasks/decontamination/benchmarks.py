@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from infra.reading import find_readable
 from infra.storage import write_records
 from schemas.contract import Int32, NonEmpty
 from schemas.errors import RecipeError
@@ -30,8 +31,9 @@ class BenchmarkText:
 
 def benchmark_file(options: BenchmarkOptions, folder: Path) -> Path:
     """Find a benchmark's file beside the recipe. Raises RecipeError where it is not there or of an unknown kind."""
-    if not (folder / options.path).is_file():
-        raise RecipeError(f"no benchmark file at {(folder / options.path).resolve()}: paths are relative to the recipe's folder")
+    path = find_readable(folder, options.path)
+    if not path.is_file():
+        raise RecipeError(f"no benchmark file at {path}: paths are relative to the recipe's folder")
     return find_seed_file(folder, options.path)
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -27,7 +28,8 @@ def a_copy(name: str, folder: Path, shared_data: Path) -> Path:
 
 
 def test_every_row_made_from_gsm8k_has_a_prompt_of_the_file(factory: Factory, tmp_path: Path, shared_data: Path) -> None:
-    done = factory.call("run", str(a_copy("gsm8k.yaml", tmp_path, shared_data)), "--json")
+    reading = replace(factory, settings={"GRISTMILL_READ_PATHS": str(shared_data)})
+    done = reading.call("run", str(a_copy("gsm8k.yaml", tmp_path, shared_data)), "--json")
     assert done.code == 0, done.err
     release = Path(done.json["path"])
     with (shared_data / "gsm8k_train.jsonl").open(encoding="utf-8") as lines:
@@ -45,7 +47,8 @@ def test_every_row_made_from_gsm8k_has_a_prompt_of_the_file(factory: Factory, tm
 def test_recorded_answers_pair_as_their_publisher_judged_them(tmp_path: Path, shared_data: Path) -> None:
     recorded = shared_data / "gsm8k_model_solutions.jsonl.gz"
     with serve_triton(RehearsalOptions(latency_s=0.0, replay=(recorded,)), python=Settings().triton_python) as replaying:
-        done = Factory(tmp_path / "data", engines_of(replaying)).call("run", str(a_copy("gsm8k-replay.yaml", tmp_path, shared_data)), "--json")
+        reading = Factory(tmp_path / "data", engines_of(replaying), {"GRISTMILL_READ_PATHS": str(shared_data)})
+        done = reading.call("run", str(a_copy("gsm8k-replay.yaml", tmp_path, shared_data)), "--json")
     assert done.code == 0, done.err
     script = ROOT / "tests" / "proofs" / "check_gsm8k_pairs.py"
     alone = shutil.copy(script, tmp_path)  # away from the repository, so that it can share no code

@@ -59,6 +59,14 @@ def test_a_missing_seed_file_is_named(factory: Factory, tmp_path: Path) -> None:
     assert_told(factory.call("run", a_recipe(tmp_path, SEEDS)), factory, code=2, told="rows.jsonl")
 
 
+def test_a_seed_file_out_of_the_recipes_reach_is_refused(factory: Factory, tmp_path: Path) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "rows.jsonl").write_text('{"question": "Whose is this?"}', encoding="utf-8")
+    recipe = a_recipe(tmp_path / "recipes", SEEDS.replace("rows.jsonl", "../rows.jsonl"))
+    assert_told(factory.call("run", recipe), factory, code=2, told=f"set GRISTMILL_READ_PATHS={tmp_path}")
+    assert not factory.data.exists()
+
+
 def test_an_unreadable_seed_row_is_named_by_its_number(factory: Factory, tmp_path: Path) -> None:
     rows = [json.dumps({"question": f"What is {number} plus one?"}) for number in range(30)]
     rows[16] = '{"question": "torn'

@@ -1,5 +1,7 @@
 """Cards render conversations in their model's format, and nobody breaks out of a turn."""
 
+import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.engine import Sampling, as_messages
 from schemas.errors import NotFoundError, SettingsError
 from schemas.licences import find_licence
-from schemas.model_card import all_cards, load_card
+from schemas.model_card import ModelCard, all_cards, load_card
 
 NEMOTRON = "nemotron-4-340b-instruct"
 LLAMA = "llama-3.1-nemotron-70b-instruct"
@@ -35,16 +37,57 @@ def test_llama_renders_headers() -> None:
     assert prompt == "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHello<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
 
 
-@pytest.mark.parametrize("name", [NEMOTRON, LLAMA])
+TEMPLATED = sorted(name for name, card in all_cards().items() if card.chat_template)
+FULL_WIDTH = str.maketrans("<>|_", "\uff1c\uff1e\uff5c\uff3f")
+
+
+def hostile_texts(card: ModelCard) -> st.SearchStrategy[str]:
+    """Texts of whole and broken control tokens: plain, in full width, with what can't be seen in them."""
+    cut = [token[:at] for token in card.control_tokens for at in range(1, len(token))] + [
+        token[at:] for token in card.control_tokens for at in range(1, len(token))
+    ]
+    disguised = [token.translate(FULL_WIDTH) for token in card.control_tokens] + ["\u200b".join(token) for token in card.control_tokens]
+    return st.lists(st.sampled_from([*card.control_tokens, *cut, *disguised, "\u200b", "é", "\n", "User\n", "x"]), max_size=12).map("".join)
+
+
+def as_a_tokenizer_may_see(text: str) -> str:
+    return "".join(one for one in unicodedata.normalize("NFKC", text) if unicodedata.category(one) != "Cf")
+
+
+@pytest.mark.parametrize("name", TEMPLATED)
 @given(data=st.data())
-def test_no_user_text_holds_a_control_token(name: str, data: st.DataObject) -> None:
+def test_no_text_breaks_out_of_its_turn(name: str, data: st.DataObject) -> None:
     card = load_card(name)
-    pieces = st.sampled_from([*card.control_tokens, "<", ">", "|", "<ext", "ra_id_1>", "<|eot", "_id|>", "x"])
-    content = "".join(data.draw(st.lists(pieces, max_size=12)))
-    plain = card.render(as_messages(("user", "")), generate=True)
-    rendered = card.render(as_messages(("user", content)), generate=True)
-    for token in card.control_tokens:
-        assert rendered.count(token) == plain.count(token)
+    texts = [data.draw(hostile_texts(card)) for _ in range(3)]
+    talk = as_messages(("system", texts[0]), ("user", texts[1]), ("assistant", texts[2]), ("user", texts[0]))
+    graded = talk[:3]
+    for messages, generate in ((talk, True), (graded, False)):
+        plain = card.render(as_messages(*((turn.role, "x") for turn in messages)), generate=generate)
+        for written in (card.render(messages, generate=generate), as_a_tokenizer_may_see(card.render(messages, generate=generate))):
+            assert [written.count(token) for token in card.control_tokens] == [plain.count(token) for token in card.control_tokens]
+
+
+@pytest.mark.parametrize("name", TEMPLATED)
+@given(data=st.data())
+def test_requests_carry_no_control_token_to_servers_that_render_by_themselves(name: str, data: st.DataObject) -> None:
+    card = load_card(name)
+    talk = as_messages(("user", data.draw(hostile_texts(card))), ("assistant", data.draw(hostile_texts(card))))
+    for request in (card.generate_request(talk[:1], Sampling(), seed=1), card.reward_request(talk)):
+        contents = [as_a_tokenizer_may_see(turn.content) for turn in request.messages]
+        assert not [token for token in card.control_tokens for content in contents if token in content]
+
+
+@pytest.mark.parametrize("text", ["Größe ＡＢＣ ﬁ", "می\u200cخواهم", "a < b | c > d", "日本語＜です＞"])
+def test_harmless_text_stays_as_it_is(text: str) -> None:
+    assert load_card(LLAMA).defuse(as_messages(("user", text)))[0].content == text
+
+
+@pytest.mark.parametrize("name", TEMPLATED)
+def test_every_mark_of_a_template_is_a_control_token(name: str) -> None:
+    card = load_card(name)
+    marks = set(re.findall(r"<[|a-z][a-z0-9_|]*>", card.chat_template))
+    assert marks
+    assert marks <= set(card.control_tokens)
 
 
 def test_requests_carry_the_cards_stops_once() -> None:

@@ -207,7 +207,8 @@ def test_find_verifier_finds_by_name_or_says_which_there_are() -> None:
 
 
 @pytest.mark.parametrize("name", ["gsm8k", "gsm8k-replay"])
-def test_load_recipe_loads_the_recipes_over_real_data(name: str, shared_data: Path) -> None:
+def test_load_recipe_loads_the_recipes_over_real_data(name: str, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRISTMILL_READ_PATHS", str(shared_data))
     recipe = ROOT / "tests" / "recipes" / f"{name}.yaml"
     if not (recipe.parent / "../../../shared/data").resolve().samefile(shared_data):
         pytest.skip(f"NO REAL DATA beside the checkout: {name}.yaml names ../../../shared/data")

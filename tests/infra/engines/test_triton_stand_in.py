@@ -342,3 +342,9 @@ def test_key_never_shows_even_if_the_server_quotes_it() -> None:
     assert caught.value.fault is EngineFault.REFUSED
     assert KEY not in "".join(traceback.format_exception(caught.value))
     assert "***" in str(caught.value)
+
+
+def test_key_travels_in_the_header_of_the_setting() -> None:
+    model = Model(says("Four."))
+    with_engine(model, lambda engine: engine.call(ask(), Deadlines()), settings=some_settings(api_key=KEY, api_header="x-api-key"))
+    assert [(one.get("x-api-key"), one.get("authorization")) for one in model.headers] == [(KEY, None)] * 2
