@@ -1,4 +1,4 @@
-"""`gristmill engines`: what answers at the addresses that settings name."""
+"""`gristmill engines`: what answers at the addresses that settings name, and what builds and serves a model."""
 
 import contextlib
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ from cli.console import err, out, print_json
 if TYPE_CHECKING:
     from infra.engines.check import Checked
     from infra.settings import Address, Settings
+    from infra.triton.production.repository import Rendered
+    from infra.triton.production.shapes import Shape
     from schemas.model_card import ModelCard
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
@@ -23,9 +25,22 @@ Rehearse = Annotated[bool, typer.Option("--rehearse", help="Check the small buil
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON array.")]
 
 
+Card = Annotated[str, typer.Argument(metavar="CARD", help="The model's card, for example nemotron-4-340b-instruct.")]
+Hardware = Annotated[str, typer.Option("--on", help="GPUs: their number and kind (H100, H200, A100), as in 8xH100.")]
+Precision = Annotated[str | None, typer.Option(help="bf16 or fp8; default: bf16 where it fits.")]
+Wire = Annotated[
+    str | None,
+    typer.Option(help="engine (TensorRT engines), llmapi (TensorRT-LLM's LLM API) or aligner (NeMo-Aligner's reward server); default: the model's usual one."),
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
+At = Annotated[str | None, typer.Option("--at", help="Where the server will see that folder; default: where it is.")]
+Guided = Annotated[bool, typer.Option("--guided", help="Switch guided decoding on (engine path; wants a tokenizer file, see docs/deployment.md).")]
+Go = Annotated[bool, typer.Option("--run", help="Run the build, not only show it. In TensorRT-LLM's container, with the GPUs there.")]
+
+
 @app.callback()
 def engines() -> None:
-    """Check the served models that GRISTMILL_ENGINES names."""
+    """Check the served models that GRISTMILL_ENGINES names; write what builds and serves them with Triton and TensorRT-LLM."""
 
 
 @app.command(epilog="Example: gristmill engines check recipes/rehearsal.yaml")
@@ -46,6 +61,60 @@ def check(recipe: Recipe = None, rehearse: Rehearse = False, as_json: AsJson = F
     else:
         _print(checked)
     _refuse(checked)
+
+
+@app.command(epilog="Example: gristmill engines render nemotron-4-340b-instruct --on 8xH100 --out served/340b")
+def render(
+    card: Card,
+    on: Hardware,
+    out_: Out,
+    precision: Precision = None,
+    wire: Wire = None,
+    at: At = None,
+    guided: Guided = False,
+) -> None:
+    """Write the build script, the Triton model repository and the launcher of a model to a folder.
+
+    Nothing of it was run on GPUs by us; the configurations were served by Triton, with stand-ins for tokenizer and engine.
+    """
+    rendered, shape = _render(card, on, out_, precision=precision, wire=wire, at=at, guided=guided)
+    out().print(
+        f"Wrote [bold]{rendered.folder}[/]: {shape.precision}, {shape.copies} x {shape.ranks} GPUs, {shape.wire}; models {', '.join(rendered.models) or 'none'}"
+    )
+    out().print(f"Read {rendered.folder / 'README.md'} on how to go on; then:")
+    out().print(f'  export GRISTMILL_ENGINES="{" ".join(rendered.engines)}"', soft_wrap=True)
+
+
+@app.command(epilog="Example: gristmill engines build llama-3.1-nemotron-70b-reward --on 8xH100 --out served/reward")
+def build(
+    card: Card,
+    on: Hardware,
+    out_: Out,
+    precision: Precision = None,
+    wire: Wire = None,
+    at: At = None,
+    guided: Guided = False,
+    run: Go = False,
+) -> None:
+    """Build a model's engine from CHECKPOINT: shows the commands, and with --run runs them where the GPUs are."""
+    from infra.triton.production.building import CONTAINER, build_gpus
+    from infra.triton.production.running import count_gpus, run_build
+
+    rendered, shape = _render(card, on, out_, precision=precision, wire=wire, at=at, guided=guided)
+    needed, there = build_gpus(shape), count_gpus()
+    if run:
+        run_build(rendered.folder, needed=needed, there=there)
+        return
+    out().print((rendered.folder / "build.sh").read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+    out().print(f"Nothing was run. It takes {needed} GPUs in {CONTAINER}; here are {there}. To run it there: CHECKPOINT=… gristmill engines build … --run")
+
+
+def _render(card: str, on: str, folder: Path, *, precision: str | None, wire: str | None, **how: Any) -> "tuple[Rendered, Shape]":
+    from infra.triton.production.repository import render as write
+    from infra.triton.production.shapes import choose_shape, read_precision, read_wire
+
+    shape = choose_shape(card, on, precision=read_precision(precision), wire=read_wire(wire))
+    return write(shape, folder, **how), shape
 
 
 def _wanted(settings: "Settings", recipe: Path | None, stack: contextlib.ExitStack, *, rehearse: bool) -> "list[tuple[ModelCard, tuple[Address, ...]]]":

@@ -39,11 +39,11 @@ def lay_out(folder: Path, environment: TritonEnvironment) -> None:
     (folder / "python" / "infra").symlink_to(HERE.parent)
 
 
-def command(environment: TritonEnvironment, folder: Path, prefix: str, ports: Ports) -> list[str]:
+def command(environment: TritonEnvironment, folder: Path, prefix: str, ports: Ports, *, repository: Path = REPOSITORY) -> list[str]:
     """Write tritonserver's command line; `prefix` begins the names of its shared-memory regions."""
     return [
         str(environment.tritonserver / "bin" / "tritonserver"),
-        f"--model-repository={REPOSITORY}",
+        f"--model-repository={repository}",
         "--model-control-mode=explicit",
         "--load-model=*",
         f"--backend-directory={folder / 'backends'}",

@@ -73,13 +73,19 @@ class ServedTriton:
 
 
 @contextmanager
-def serve_triton(options: RehearsalOptions = RehearsalOptions(), *, python: Path, log: Path | None = None) -> Iterator[ServedTriton]:  # noqa: B008 - frozen
-    """Serve the rehearsal models until the block is left.
+def serve_triton(
+    options: RehearsalOptions = RehearsalOptions(),  # noqa: B008 - frozen
+    *,
+    python: Path,
+    log: Path | None = None,
+    repository: Path = plan.REPOSITORY,
+) -> Iterator[ServedTriton]:
+    """Serve the rehearsal models, or another repository of Python models, until the block is left.
 
     Raises SettingsError for what can't work here, EngineError with the log's end if the server does not become ready.
     """
     _check(options)
-    launch = _launch(inspect_environment(python), options, log)
+    launch = _launch(inspect_environment(python), _Wanted(options, repository, log))
     try:
         yield ServedTriton(*launch.ports.all, launch.pid, launch.folder / "control.json")
     finally:
@@ -130,6 +136,7 @@ class _Launch:
     folder: Path
     log: Path
     ports: Ports
+    repository: Path
     pid: int
 
     def stop(self) -> None:
@@ -159,7 +166,7 @@ class _Launch:
         told = self._read_log()
         if not all(f"at 127.0.0.1:{port}" in told for port in self.ports.all):
             return False
-        models = [f"/v2/models/{config.parent.name}/ready" for config in sorted(plan.REPOSITORY.glob("*/config.pbtxt"))]
+        models = [f"/v2/models/{config.parent.name}/ready" for config in sorted(self.repository.glob("*/config.pbtxt"))]
         return all(_get(self.ports.http, path) is not None for path in ("/v2/health/ready", *models))
 
     def _has_ended(self) -> bool:
@@ -181,9 +188,18 @@ class _Launch:
         return "its log says:\n" + "\n".join((errors or lines)[-_TAIL_LINES:])[:_TAIL_CHARACTERS]
 
 
-def _launch(environment: TritonEnvironment, options: RehearsalOptions, log: Path | None) -> _Launch:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What to serve, and where to write the server's log."""
+
+    options: RehearsalOptions
+    repository: Path
+    log: Path | None
+
+
+def _launch(environment: TritonEnvironment, wanted: _Wanted) -> _Launch:
     for _ in range(_PORT_ATTEMPTS):
-        launch = _start(environment, options, log)
+        launch = _start(environment, wanted)
         try:
             launch.wait_until_ready()
         except _PortTakenError:
@@ -196,17 +212,17 @@ def _launch(environment: TritonEnvironment, options: RehearsalOptions, log: Path
     raise SettingsError(f"no free ports for the embedded Triton server after {_PORT_ATTEMPTS} attempts: other programs take every port that it finds free")
 
 
-def _start(environment: TritonEnvironment, options: RehearsalOptions, log: Path | None) -> _Launch:
+def _start(environment: TritonEnvironment, wanted: _Wanted) -> _Launch:
     folder = Path(tempfile.mkdtemp(prefix=f"gristmill-triton-{os.getpid()}-"))
     prefix = f"gristmill_{os.getpid()}_{next(_numbers)}_"
     ports = _find_free_ports()
     plan.lay_out(folder, environment)
-    log = (log or folder / "tritonserver.log").absolute()
+    log = (wanted.log or folder / "tritonserver.log").absolute()
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
     planned = {
-        "command": plan.command(environment, folder, prefix, ports),
-        "env": plan.variables(environment, folder, replace(options, control=folder / "control.json")),
+        "command": plan.command(environment, folder, prefix, ports, repository=wanted.repository),
+        "env": plan.variables(environment, folder, replace(wanted.options, control=folder / "control.json")),
         "log": str(log),
         "prefix": prefix,
         "folder": str(folder),
@@ -214,7 +230,7 @@ def _start(environment: TritonEnvironment, options: RehearsalOptions, log: Path 
         "grace_s": _GRACE_S,
     }
     supervisor = _supervise(json.dumps(planned))
-    return _Launch(supervisor, prefix, folder, log, ports, int(supervisor.told.readline() or 0))
+    return _Launch(supervisor, prefix, folder, log, ports, wanted.repository, int(supervisor.told.readline() or 0))
 
 
 def _supervise(planned: str) -> _Supervisor:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -46,3 +47,17 @@ def test_check_starts_rehearsal_models_for_the_moment(monkeypatch: pytest.Monkey
     checked = {one["model"]: one for one in json.loads(result.stdout)}
     assert checked["rehearsal-instruct"]["kind"] == "triton/ensemble"
     assert checked["rehearsal-reward"]["attributes"][0] == "helpfulness"
+
+
+def test_render_writes_a_folder_and_says_how_to_name_its_engines(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["render", "llama-3.1-nemotron-70b-reward", "--on", "4xH100", "--out", str(tmp_path / "served")])
+    assert result.exit_code == 0
+    assert "llama-3.1-nemotron-70b-reward=grpc://HOST:8001/reward" in result.output
+    assert {path.name for path in (tmp_path / "served").iterdir()} == {"README.md", "build.sh", "launch.sh", "serve.sh", "repository"}
+
+
+def test_build_shows_its_commands_and_runs_none(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["build", "nemotron-4-340b-instruct", "--on", "8xH200", "--out", str(tmp_path)])
+    assert result.exit_code == 0
+    assert "trtllm-build" in result.output
+    assert "Nothing was run" in result.output

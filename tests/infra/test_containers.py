@@ -77,7 +77,7 @@ def test_image_runs_as_nobody_in_particular_with_telemetry_off() -> None:
     assert "DO_NOT_TRACK=1" in environment
 
 
-@pytest.mark.parametrize("script", ["entrypoint.sh", "gristmill", "postgres/databases.sh", "triton/launch.sh"])
+@pytest.mark.parametrize("script", ["entrypoint.sh", "gristmill", "postgres/databases.sh"])
 def test_script_can_be_executed(script: str) -> None:
     assert os.access(CONTAINERS / script, os.X_OK)
 
@@ -121,49 +121,3 @@ def test_entrypoint_reads_every_secret_that_compose_names() -> None:
 
     assert named
     assert all(key.removesuffix("_FILE") in read for key in named)
-
-
-def launch(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run the launcher with an mpirun of ours, which tells what it was asked to run."""
-    mpirun = folder / "bin" / "mpirun"
-    mpirun.parent.mkdir()
-    mpirun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
-    mpirun.chmod(0o755)
-    env = {"PATH": f"{mpirun.parent}:{os.environ['PATH']}"}
-    return subprocess.run([str(CONTAINERS / "triton" / "launch.sh"), *arguments], env=env, capture_output=True, text=True)
-
-
-def test_launch_starts_one_server_a_gpu_and_only_the_first_serves_all_models(tmp_path: Path) -> None:
-    told = launch(tmp_path, "4", str(tmp_path)).stdout.splitlines()
-    ranks = [rank.split("\n") for rank in "\n".join(told[1:]).split("\n:\n")]
-
-    assert told[0] == "--allow-run-as-root"
-    assert len(ranks) == 4
-    assert all(rank[:3] == ["-n", "1", "tritonserver"] and f"--model-repository={tmp_path}" in rank for rank in ranks)
-    assert ["--load-model=tensorrt_llm" in rank for rank in ranks] == [False, True, True, True]
-    assert len({option for rank in ranks for option in rank if "shm-region-prefix-name" in option}) == 4
-
-
-@pytest.mark.parametrize("arguments", [(), ("0", "."), ("four", "."), ("4", "/nowhere/at/all")])
-def test_launch_refuses_what_it_cannot_serve(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    done = launch(tmp_path, *arguments)
-
-    assert done.returncode != 0
-    assert done.stderr
-    assert done.stdout == ""
-
-
-@pytest.mark.triton
-def test_launch_uses_options_that_tritonserver_has(tmp_path: Path) -> None:
-    from infra.settings import read_settings
-
-    found = sorted(read_settings().triton_python.parent.parent.glob("lib/python3.*/site-packages/pytriton/tritonserver/bin/tritonserver"))
-    if not found:
-        pytest.skip("NO TRITON HERE: the embedded server's environment is not installed (`make setup`)")
-    libraries = found[0].parents[3] / "nvidia_pytriton.libs"
-    usage = subprocess.run([str(found[0]), "--help"], env={"LD_LIBRARY_PATH": str(libraries)}, capture_output=True, text=True)
-    words = launch(tmp_path, "2", str(tmp_path)).stdout.split("tritonserver", 1)[1].splitlines()
-    options = {word.split("=")[0] for word in words if word.startswith("--")}
-
-    assert len(options) > 10
-    assert [option for option in sorted(options) if option not in usage.stdout + usage.stderr] == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.settings import parse_address
-from infra.triton import plan, server
+from infra.triton import server
 from infra.triton.plan import Ports
 from infra.triton.server import RehearsalOptions, ServedTriton, read_metrics, serve_triton
 from schemas.errors import EngineError, SettingsError
@@ -142,12 +142,11 @@ def test_a_port_taken_meanwhile_is_tried_again(triton: ServedTriton, triton_pyth
         assert (served.grpc_port, served.http_port) == (free.grpc, free.http)
 
 
-def test_a_model_that_does_not_load_is_named_in_the_error(triton_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_does_not_load_is_named_in_the_error(triton_python: Path, tmp_path: Path) -> None:
     (tmp_path / "broken" / "1").mkdir(parents=True)
     (tmp_path / "broken" / "config.pbtxt").write_text('name: "broken" backend: "python" max_batch_size: 0', encoding="utf-8")
     (tmp_path / "broken" / "1" / "model.py").write_text("raise RuntimeError('no weights here')", encoding="utf-8")
-    monkeypatch.setattr(plan, "REPOSITORY", tmp_path)
-    with pytest.raises(EngineError, match="no weights here"), serve_triton(python=triton_python):
+    with pytest.raises(EngineError, match="no weights here"), serve_triton(python=triton_python, repository=tmp_path):
         pass
 
 
