@@ -71,6 +71,8 @@ class ResponseEntry(Entry):
     """Conversations per prompt."""
     only: tuple[str, ...] = ()
     """Prompt techniques it answers; none named means all."""
+    apart_from: tuple[str, ...] = ()
+    """Prompt techniques it leaves to others."""
 
 
 class FilterEntry(Entry):

@@ -59,6 +59,7 @@ class LoadedResponse:
     options: Any
     samples: int
     only: tuple[str, ...] = ()
+    apart_from: tuple[str, ...] = ()
 
     @property
     def module(self) -> ModuleType:
@@ -67,7 +68,7 @@ class LoadedResponse:
 
     def answers(self, technique: str) -> bool:
         """Say whether it answers the prompts of a technique."""
-        return not self.only or technique in self.only
+        return (not self.only or technique in self.only) and technique not in self.apart_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ def _load_prompts(recipe: Recipe, folder: Path, faults: Faults) -> Iterator[Load
 def _load_responses(recipe: Recipe, faults: Faults) -> Iterator[LoadedResponse]:
     for number, entry in enumerate(recipe.responses):
         with faults.at(f"responses.{number}"):
-            yield LoadedResponse(entry.technique, _checked("responses", entry.technique, entry.options), entry.samples, entry.only)
+            yield LoadedResponse(entry.technique, _checked("responses", entry.technique, entry.options), entry.samples, entry.only, entry.apart_from)
 
 
 def _load_filters(recipe: Recipe, folder: Path, faults: Faults) -> Iterator[LoadedFilter]:
@@ -240,7 +241,9 @@ def _check_benchmarks(recipe: Recipe, folder: Path, faults: Faults) -> None:
 def _fingerprint(loaded: LoadedRecipe) -> str:
     whole = loaded.recipe.model_dump(mode="json")
     whole["prompts"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.prompts]
-    whole["responses"] = [[one.name, one.options.model_dump(mode="json"), one.samples, one.only] for one in loaded.responses]
+    whole["responses"] = [
+        [one.name, one.options.model_dump(mode="json"), one.samples, one.only, *([one.apart_from] if one.apart_from else [])] for one in loaded.responses
+    ]
     whole["filters"] = [[one.name, {name: _plain(value) for name, value in one.parameters.items()}, one.bars_row] for one in loaded.filters]
     if loaded.recipe.pairs:
         whole["pairs"]["judges"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.judges]

@@ -13,7 +13,7 @@ from schemas.recipe import explain
 from tasks.discovery import suggest
 
 if TYPE_CHECKING:
-    from tasks.catalogue import LoadedFilter, LoadedRecipe
+    from tasks.catalogue import LoadedFilter, LoadedRecipe, LoadedResponse
 
 
 @dataclass
@@ -85,10 +85,15 @@ def _check_threshold(one: "LoadedFilter", card: ModelCard) -> None:
 def _check_outcome(loaded: "LoadedRecipe", faults: Faults) -> None:
     made = {one.name for one in loaded.prompts}
     for number, response in enumerate(loaded.responses):
-        for name in sorted(set(response.only) - made):
-            faults.add(f"responses.{number}.only", f"{name!r} is no prompt technique of this recipe: {suggest(name, tuple(sorted(made)))}")
+        for key, name in _foreign(response, made):
+            faults.add(f"responses.{number}.{key}", f"{name!r} is no prompt technique of this recipe: {suggest(name, tuple(sorted(made)))}")
     for number, one in enumerate(loaded.prompts):
         if not any(response.answers(one.name) for response in loaded.responses):
             faults.add(f"prompts.{number}", f"nothing in responses answers the prompts of {one.name}")
     if loaded.recipe.pairs is None and loaded.recipe.sft is None:
         faults.add("sft", "neither instruction data nor pairs are to be made: give `sft`, `pairs` or both")
+
+
+def _foreign(response: "LoadedResponse", made: set[str]) -> list[tuple[str, str]]:
+    """Name the prompt techniques that a response entry speaks of and the recipe lacks, each with the key where it stands."""
+    return [(key, name) for key in ("only", "apart_from") for name in sorted(set(getattr(response, key)) - made)]

@@ -24,6 +24,11 @@ _CUES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("mutation", r"make this programming problem harder"),
         ("solution", r"solve this programming problem"),
         ("fitness", r"judge whether this programming problem and its solution"),
+        ("diverse_qa", r"write up to eight questions that the text between the marks answers"),
+        ("distil", r"write a shorter text that keeps every fact"),
+        ("extract_knowledge", r"take out of the text between the marks what is worth knowing"),
+        ("knowledge_list", r"list the facts that the text between the marks tells"),
+        ("encyclopaedic", r"put the text between the marks into other words"),
         ("evolve", r"make this instruction (?:deeper|broader)"),
         ("rewrite", r"rewrite this (?:question|writing task)"),
         ("next_message", r"write the user's next message"),
@@ -33,6 +38,7 @@ LISTS = frozenset(
     {"topics", "subtopics", "questions", "math_topics", "math_problems"}
     | {"writing_tasks", "programming_keywords", "programming_problems", "document_instructions", "persona_requests"}
 )
+REWRITES = frozenset({"diverse_qa", "distil", "extract_knowledge", "knowledge_list", "encyclopaedic"})
 _ABOUT_QUOTED = frozenset({"document_instructions", "persona_requests"})
 """Lists about a text between marks; the first such text, as a top-up quotes the items that there are after it."""
 _MOST_ITEMS = 500

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from infra.triton.rehearsal_language import answers, programs, requests, topics
-from infra.triton.rehearsal_language.asks import LISTS, RAW, Wanted, recognise
+from infra.triton.rehearsal_language import answers, programs, requests, rewrites, topics
+from infra.triton.rehearsal_language.asks import LISTS, RAW, REWRITES, Wanted, recognise
 from infra.triton.rehearsal_language.chat import read_turns
 from infra.triton.rehearsal_language.draw import Draw
 from infra.triton.rehearsal_language.listing import write_list
@@ -89,6 +89,8 @@ def finish(text: str, asked: Asked) -> Said:
 def _compose(wanted: Wanted, draw: Draw, temper: Temper) -> str:
     if wanted.kind in LISTS:
         return write_list(_items(wanted, draw), draw, malformed_rate=temper.malformed_rate)
+    if wanted.kind in REWRITES:
+        return rewrites.rewrite(wanted.kind, wanted.about, draw, malformed_rate=temper.malformed_rate)
     match wanted.kind:
         case "rewrite":
             return topics.rewrite_question(wanted.about, draw)
