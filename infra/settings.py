@@ -16,7 +16,16 @@ ROOT = Path(__file__).resolve().parent.parent
 """The checkout (or the folder of the installed packages)."""
 
 _TRITON_PORT = 8001
-_WIRES = {"grpc": ("triton", False), "grpcs": ("triton", True), "http": ("openai", False), "https": ("openai", True)}
+_WIRES = {
+    "grpc": ("triton", False),
+    "grpcs": ("triton", True),
+    "http": ("openai", False),
+    "https": ("openai", True),
+    "triton+http": ("triton_http", False),
+    "triton+https": ("triton_http", True),
+}
+_SCHEMES = {wire: scheme for scheme, wire in _WIRES.items()}
+_PORTS = {("triton", False): _TRITON_PORT, ("triton", True): _TRITON_PORT, ("triton_http", False): 8000}
 
 
 def bracketed(host: str) -> str:
@@ -29,7 +38,7 @@ class Address:
     """One replica of a served model."""
 
     wire: str
-    """Name of a module in infra/engines/: triton or openai."""
+    """Name of a module in infra/engines/: triton, triton_http or openai."""
     host: str
     port: int
     tls: bool
@@ -42,8 +51,7 @@ class Address:
 
     def __str__(self) -> str:
         """Write without anything secret."""
-        scheme = {"triton": "grpc", "openai": "http"}[self.wire] + ("s" if self.tls else "")
-        return f"{scheme}://{bracketed(self.host)}:{self.port}{self.path}"
+        return f"{_SCHEMES[(self.wire, self.tls)]}://{bracketed(self.host)}:{self.port}{self.path}"
 
     @property
     def url(self) -> str:
@@ -150,7 +158,11 @@ def read_settings(**overrides: object) -> Settings:
 
 
 def parse_address(url: str) -> Address:
-    """Read an engine's URL: grpc[s]://host[:port][/model][?metrics=port] for Triton, http[s]://host[:port][/v1][#model] for OpenAI-compatible servers."""
+    """Read an engine's URL.
+
+    grpc[s]://host[:port][/model][?metrics=port] for Triton, http[s]://host[:port][/v1][#model] for OpenAI-compatible servers, and triton+http[s]://host[:port][/model]
+    for a reward model on a Triton that speaks HTTP alone.
+    """
     parts = urlsplit(url)
     if parts.scheme not in _WIRES or not parts.hostname:
         raise SettingsError(f"GRISTMILL_ENGINES: can't read the address {url!r}: expected grpc://host:port/model or https://host:port/v1#model")
@@ -158,7 +170,7 @@ def parse_address(url: str) -> Address:
         raise SettingsError("GRISTMILL_ENGINES: an address must not hold a password; set GRISTMILL_API_KEY instead")
     wire, tls = _WIRES[parts.scheme]
     try:
-        port = parts.port or (_TRITON_PORT if wire == "triton" else 443 if tls else 80)
+        port = parts.port or _PORTS.get((wire, tls)) or (443 if tls else 80)
     except ValueError as error:
         raise SettingsError(f"GRISTMILL_ENGINES: wrong port in {url!r}: {error}") from error
     return Address(wire, parts.hostname, port, tls, parts.path.rstrip("/"), parts.fragment, _metrics_port(url, wire, port))

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.engine import EmbedRequest, GenerateRequest, RewardRequest, Sampling
 from schemas.errors import NotFoundError, SettingsError
+from schemas.licences import find_licence
 from schemas.records import Message, Messages
 
 CARDS = Path(__file__).parent / "cards"
@@ -38,6 +39,10 @@ class RewardFacts(BaseModel):
     """The published reduction to one number; None for one-number models."""
     comparable_across_prompts: bool
     """False where a number ranks answers to one prompt only: absolute thresholds are then refused."""
+    limits: tuple[float, float] | None = None
+    """Outside of these a number is no grade but a fault, and its row is dropped; wider than the usual range, which models overstep a little."""
+    logit: int | None = None
+    """Of a one-number model served as a text generator: the vocabulary index whose logit at the first generated position is the reward."""
 
 
 class ModelCard(BaseModel):
@@ -69,6 +74,11 @@ class ModelCard(BaseModel):
     def licence(self) -> str:
         """All licences in one string, for a row's provenance."""
         return " AND ".join(self.licences)
+
+    @property
+    def licence_version(self) -> str:
+        """The versions of those licences' texts, in the same order."""
+        return " AND ".join(find_licence(name).version for name in self.licences)
 
     def render(self, messages: Messages, *, generate: bool) -> str:
         """Write a conversation in the model's own format."""

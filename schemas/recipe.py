@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from schemas.engine import Sampling
 from schemas.errors import RecipeError
+from schemas.licences import Use
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -156,6 +157,17 @@ class ScoreOptions(Strict):
 
     weights: dict[str, float] | None = None
     """Attribute weights for the one number; default: the reward model's published ones."""
+    attribute: str | None = None
+    """One attribute that is the number, in the place of `weights`."""
+    marks: dict[str, float] | None = None
+    """A mark for each attribute, in the place of `weights`: the number is by how much the weakest clears its own (all are cleared from 0 on)."""
+
+    @model_validator(mode="after")
+    def _is_one_reduction(self) -> "ScoreOptions":
+        given = [name for name in ("weights", "attribute", "marks") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are several ways to one number: give one of them")
+        return self
 
 
 class PairOptions(Strict):
@@ -198,6 +210,8 @@ class Recipe(Strict):
     """Root of all random choices."""
     language: str = Field("en", pattern=r"^[a-z]{2,3}$")
     """ISO 639 code of the language that answers should be in."""
+    use: Use = "training"
+    """What the data is for: evaluation, training, commercial-training. What a licence of a model or a seed forbids is refused before any work."""
     models: dict[str, str]
     """Role (writer, responder, user, reward, embedding) to model card id."""
     prompts: tuple[TechniqueEntry, ...] = Field(min_length=1)

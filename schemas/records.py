@@ -49,6 +49,8 @@ class ModelUse:
     top_p: float | None = None
     top_k: Int32 | None = None
     seed: UInt64 | None = None
+    licence_version: str = ""
+    """The dates or numbers of the licences' texts, in the order of `licence`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,7 +239,7 @@ def _check_benchmarks(recipe: Recipe, folder: Path, faults: Faults) -> None:
 
 
 def _fingerprint(loaded: LoadedRecipe) -> str:
-    whole = loaded.recipe.model_dump(mode="json")
+    whole = _without_later_defaults(loaded.recipe.model_dump(mode="json"))
     whole["prompts"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.prompts]
     whole["responses"] = [
         [one.name, one.options.model_dump(mode="json"), one.samples, one.only, *([one.apart_from] if one.apart_from else [])] for one in loaded.responses
@@ -253,6 +253,18 @@ def _fingerprint(loaded: LoadedRecipe) -> str:
     if not benchmarks:  # a recipe that names none is the run that it was before there was the key
         del whole["decontaminate"]
     return content_id("recipe", [whole, cards, files + benchmarks])
+
+
+_LATER: tuple[tuple[str, str, Any], ...] = (("", "use", "training"), ("score", "attribute", None), ("score", "marks", None))
+"""Keys that recipes have got since the first release, and their defaults: a recipe that leaves them so is the run that it was before."""
+
+
+def _without_later_defaults(whole: dict[str, Any]) -> dict[str, Any]:
+    for part, key, default in _LATER:
+        holder = whole[part] if part else whole
+        if holder and holder[key] == default:
+            del holder[key]
+    return whole
 
 
 def _plain(value: Any) -> Any:

@@ -9,10 +9,11 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.calls import CallStore
+from infra.engines.rewards import reward_facts
 from infra.engines.session import EngineSession
 from infra.journal import Journal
 from infra.settings import Settings
@@ -26,11 +27,12 @@ from tasks.catalogue import rehearse as on_rehearsal_models
 from tasks.decontamination.benchmarks import keep_benchmarks
 from tasks.decontamination.screening import drop_contaminated_prompts
 from tasks.filtering import filter_conversations
+from tasks.grading import reduction_of, settle_grade
 from tasks.pairing import settle as settle_answers
 from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, run_records
 from tasks.run_state import check_engines, open_addresses
 from tasks.stages.responses import Sample, list_samples
-from tasks.stages.score import grade, published_weights, reduce_reward, verify
+from tasks.stages.score import grade, verify
 from tasks.stages.screen import estimate_tokens
 from tasks.technique import Made, Opening, Step
 
@@ -248,18 +250,17 @@ def _score(desk: _Desk, answered: _Answered) -> list[Conversation]:
     if score is None:
         return answered.conversations
     card = desk.cast.cards["reward"]
-    weights = score.weights or published_weights(card)
+    reduction = reduction_of(score, card)
     watched = desk.watch([one.prompt_id for one in answered.conversations])
     pairs = list(zip(answered.conversations, watched, strict=True))
     kept = []
-    for (one, calls), reward in zip(pairs, desk.session.run(run_records(pairs, lambda pair: grade(pair[0], card, pair[1]))), strict=True):
+    for (one, calls), reward in zip(pairs, desk.session.run(run_records(pairs, lambda pair: grade(pair[0], desk.cast, pair[1]))), strict=True):
         answered.exchanges[one.conversation_id] += tuple(calls.exchanges)
-        if isinstance(reward, Refused):
-            answered.drops.append(drop_record(one, stage="score", reason="engine_refused", detail=reward.detail))
-        elif reward.exceeded:
-            answered.drops.append(drop_record(one, stage="score", reason="too_long_to_score"))
+        settled = settle_grade(one, reward, reduction, reward_facts(card))
+        if isinstance(settled, Drop):
+            answered.drops.append(settled)
         else:
-            kept.append(replace(one, scores=reduce_reward(reward, weights)))
+            kept.append(settled)
     return kept
 
 

@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from schemas.errors import GristmillError, RecipeError
+from schemas.licences import find_licence, refuse_use
 from schemas.model_card import ModelCard
 from schemas.recipe import explain
 from tasks.discovery import suggest
+from tasks.grading import reduction_of
 
 if TYPE_CHECKING:
     from tasks.catalogue import LoadedFilter, LoadedRecipe, LoadedResponse
@@ -40,6 +42,7 @@ class Faults:
 def check_whole(loaded: "LoadedRecipe", faults: Faults) -> None:
     """Check what no part of a recipe shows by itself."""
     _check_roles(loaded, faults)
+    _check_use(loaded, faults)
     _check_rewards(loaded, faults)
     _check_outcome(loaded, faults)
 
@@ -53,6 +56,30 @@ def _check_roles(loaded: "LoadedRecipe", faults: Faults) -> None:
             faults.add("models", f"no model plays the role {role!r}: {why}")
 
 
+def _check_use(loaded: "LoadedRecipe", faults: Faults) -> None:
+    """Refuse models and seeds whose licences forbid what the data is declared to be for."""
+    use = loaded.recipe.use
+    for role, card in loaded.cards.items():
+        with faults.at(f"models.{role}"):
+            for name in card.licences:
+                refuse_use(find_licence(name), use, what=card.id)
+    for number, one in enumerate(loaded.prompts):
+        with faults.at(f"prompts.{number}"):
+            for source, name in named_sources(one.options):
+                refuse_use(find_licence(name), use, what=f"the seed source {source!r}")
+
+
+def named_sources(options: Any) -> Iterator[tuple[str, str]]:
+    """Find each (source, licence) that a technique's options name, at whatever depth."""
+    if not isinstance(options, BaseModel):
+        return
+    if hasattr(options, "source") and hasattr(options, "licence"):
+        yield options.source, options.licence
+    for _, value in options:
+        for one in value if isinstance(value, tuple | list) else (value,):
+            yield from named_sources(one)
+
+
 def _check_rewards(loaded: "LoadedRecipe", faults: Faults) -> None:
     facts = loaded.cards["reward"].reward if "reward" in loaded.cards else None
     readers = [(f"filters.{n}", one.name) for n, one in enumerate(loaded.filters) if getattr(one.function, "reads_reward", False)]
@@ -63,9 +90,10 @@ def _check_rewards(loaded: "LoadedRecipe", faults: Faults) -> None:
         return
     if facts is None:
         return
-    unknown = sorted(set(loaded.recipe.score.weights or {}) - set(facts.attributes))
-    if unknown:
-        faults.add("score.weights", f"{loaded.cards['reward'].id} gives no {', '.join(unknown)}: it gives {', '.join(facts.attributes)}")
+    with faults.at("score"):
+        reduction_of(loaded.recipe.score, loaded.cards["reward"])
+        if loaded.recipe.score.marks:
+            _refuse_absolute("score.marks", loaded.cards["reward"])
     for number, one in enumerate(loaded.filters):
         if getattr(one.function, "reads_reward", False):
             with faults.at(f"filters.{number}"):
@@ -75,11 +103,19 @@ def _check_rewards(loaded: "LoadedRecipe", faults: Faults) -> None:
 def _check_threshold(one: "LoadedFilter", card: ModelCard) -> None:
     facts = card.reward
     assert facts is not None
-    if not facts.comparable_across_prompts:
-        raise RecipeError(f"{one.name} sets one mark for all prompts, and {card.id}'s numbers compare answers to one prompt only: use the judge reward_margin")
+    _refuse_absolute(one.name, card)
     attribute = one.parameters["attribute"]
     if attribute not in ("reward", *facts.attributes):
         raise RecipeError(f"{card.id} gives no {attribute!r}: it gives {', '.join(facts.attributes)}")
+
+
+def _refuse_absolute(what: str, card: ModelCard) -> None:
+    """Refuse one mark for all prompts on numbers that rank answers to one prompt, as the model's own card says of them."""
+    if card.reward is not None and not card.reward.comparable_across_prompts:
+        raise RecipeError(
+            f"{what} sets one mark for all prompts, and {card.id}'s numbers compare answers to one prompt only: use the judge reward_margin "
+            "(rank and margin within a prompt); its card has comparable_across_prompts: false"
+        )
 
 
 def _check_outcome(loaded: "LoadedRecipe", faults: Faults) -> None:

@@ -6,7 +6,7 @@ memoised beneath it is datatrove's rollout; here a call is keyed by its content 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from infra.calls import CallStore
@@ -39,11 +39,11 @@ class Cast:
     def use(self, role: str, request: GenerateRequest | None = None) -> ModelUse:
         """Note a model's hand in a row."""
         card = self.cards[role]
-        kind = self.facts[card.id].kind
+        use = ModelUse(role, card.id, card.revision, card.licence, self.facts[card.id].kind, licence_version=card.licence_version)
         if request is None:
-            return ModelUse(role, card.id, card.revision, card.licence, kind)
+            return use
         how = request.sampling
-        return ModelUse(role, card.id, card.revision, card.licence, kind, how.max_tokens, how.temperature, how.top_p, how.top_k, request.seed)
+        return replace(use, max_tokens=how.max_tokens, temperature=how.temperature, top_p=how.top_p, top_k=how.top_k, seed=request.seed)
 
 
 class ShardCalls:
@@ -116,11 +116,16 @@ def make_request(card: ModelCard, question: Question, sampling: Sampling, seed: 
     return card.generate_request(question, sampling, seed)
 
 
+_RECORDS_OWN = frozenset({EngineFault.BAD_REQUEST, EngineFault.UNGRADED})
+"""Faults that are of one record and say nothing of the engine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A record whose engine call can't succeed: the request itself is wrong (too long for the model, say)."""
+    """A record whose engine call can't succeed: the request itself is wrong (too long for the model, say), or the model has no number for it."""
 
     detail: str
+    fault: EngineFault = EngineFault.BAD_REQUEST
 
 
 async def run_records(items: Sequence[Item], work: Callable[[Item], Awaitable[Result]]) -> list[Result | Refused]:
@@ -135,9 +140,9 @@ async def run_records(items: Sequence[Item], work: Callable[[Item], Awaitable[Re
         try:
             results[index] = await work(item)
         except EngineError as error:
-            if error.fault is not EngineFault.BAD_REQUEST:
+            if error.fault not in _RECORDS_OWN:
                 raise
-            results[index] = Refused(str(error))
+            results[index] = Refused(str(error), error.fault)
 
     try:
         async with asyncio.TaskGroup() as group:

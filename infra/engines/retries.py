@@ -18,6 +18,8 @@ ATTEMPTS = {
     EngineFault.DEADLINE: 3,
     # With the same seed the same garbage is likely, unless it was made on the way.
     EngineFault.GARBLED: 3,
+    # A sick GPU gives NaN once; a conversation that overflows the model gives it always.
+    EngineFault.UNGRADED: 2,
 }
 """Attempts that may end so before the call fails; of faults not named here, one."""
 

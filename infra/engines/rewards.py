@@ -55,7 +55,7 @@ def _chosen(found: Mapping[str, float], facts: RewardFacts) -> Reward:
 def _checked(attributes: dict[str, float], exceeded: bool) -> Reward:
     wrong = [name for name, value in attributes.items() if not math.isfinite(value)]
     if wrong:
-        raise _garbled(f"the reward model gave {attributes[wrong[0]]} for {wrong[0]}")
+        raise EngineError(f"the reward model gave {attributes[wrong[0]]} for {wrong[0]}", fault=EngineFault.UNGRADED)
     return Reward(attributes, exceeded)
 
 

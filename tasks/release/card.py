@@ -176,7 +176,9 @@ def _name_duty(obligations: Obligations) -> str:
 
 
 def _licence_line(licence: Licence) -> str:
-    return f"- [{licence.title}]({licence.url}) (`{licence.id}`)"
+    policy = f", with its [acceptable use policy]({licence.acceptable_use})" if licence.acceptable_use else ""
+    forbidden = "".join(f"; **forbids {act}**, clause {clause}" for act, clause in licence.forbids.items())
+    return f"- [{licence.title}]({licence.url}) (`{licence.id}`, text of version {licence.version}){policy}{forbidden}"
 
 
 def _table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:

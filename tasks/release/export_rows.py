@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from schemas.licences import Licence, find_licence
+from schemas.licences import Licence, find_joined
 from schemas.records import ATTRIBUTES, Conversation, Message, Messages, Preference, Prompt, Provenance, Scores
 from tasks.craft.turns import estimate_tokens
 
@@ -85,7 +85,7 @@ def record_id(record: Published) -> str:
 
 def licences_of(provenance: Provenance) -> list[Licence]:
     """List the licences of every model and source that touched a row. Raises RecipeError for an unknown one."""
-    return [licence for _, joined in _hands(provenance) for licence in _licences(joined)]
+    return [licence for _, joined in _hands(provenance) for licence in find_joined(joined)]
 
 
 def _hands(provenance: Provenance) -> list[tuple[str, str]]:
@@ -94,13 +94,9 @@ def _hands(provenance: Provenance) -> list[tuple[str, str]]:
     return list(dict.fromkeys((*models, *sources)))
 
 
-def _licences(joined: str) -> list[Licence]:
-    return [find_licence(part) for part in joined.split(" AND ")]
-
-
 def is_llama(licence: Licence) -> bool:
     """Whether a licence asks that a model trained on the data be named for Llama."""
-    return licence.model_name_prefix == "Llama"
+    return (licence.model_name_prefix or "").startswith("Llama")
 
 
 def exact(number: float) -> float:
@@ -145,7 +141,7 @@ def _texts(record: Published) -> tuple[Messages, ...]:
 
 
 def _check_licences(record: Published, without_llama: bool) -> LeftOut | None:
-    llama = [name for name, joined in _hands(record.provenance) if any(map(is_llama, _licences(joined)))]
+    llama = [name for name, joined in _hands(record.provenance) if any(map(is_llama, find_joined(joined)))]
     if without_llama and llama:
         return LeftOut("llama_touched", ", ".join(llama))
     barred = [licence.id for licence in licences_of(record.provenance) if not licence.training_allowed]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.errors import RecipeError
-from schemas.licences import Licence, find_licence
+from schemas.licences import Licence, allowed_uses, find_joined, find_licence
 from schemas.records import Drop
 
 
@@ -58,8 +58,8 @@ class Usage:
     def licences(self) -> tuple[Licence, ...]:
         """List the licences of every model and source on a row, by id. Raises RecipeError for an unknown one."""
         joined = {one.licence for one in self.models} | {one.licence for one in self.sources}
-        names = {part for one in joined for part in one.split(" AND ")}
-        return tuple(sorted((find_licence(name) for name in names), key=lambda licence: licence.id))
+        found = {licence.id: licence for one in joined for licence in find_joined(one)}
+        return tuple(found[name] for name in sorted(found))
 
     def _count_drops(self, table: pa.Table) -> None:
         for text in table.column("record").to_pylist():
@@ -86,11 +86,24 @@ class Obligations:
     def to_json(self) -> dict[str, Any]:
         """Write machine-readably, for the manifest."""
         return {
-            "licences": [{"id": one.id, "title": one.title, "url": one.url, "training_allowed": one.training_allowed} for one in self.licences],
+            "licences": [_licence_json(one) for one in self.licences],
             "display": list(self.display),
             "model_name_prefixes": list(self.model_name_prefixes),
             "attributions": list(self.attributions),
         }
+
+
+def _licence_json(one: Licence) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "title": one.title,
+        "url": one.url,
+        "version": one.version,
+        "training_allowed": one.training_allowed,
+        "allowed_uses": list(allowed_uses(one)),
+        "forbids": dict(one.forbids),
+        "acceptable_use": one.acceptable_use,
+    }
 
 
 def compute_obligations(licences: Iterable[Licence]) -> Obligations:

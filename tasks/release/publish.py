@@ -23,6 +23,7 @@ from schemas.errors import AccountingError, NotFoundError, StorageError
 from schemas.identity import stable_share
 from schemas.records import Drop
 from schemas.run import ReleaseRecord
+from tasks.grading import reduction_of
 from tasks.release.accounts import Account, draw_accounts, refuse_account_faults
 from tasks.release.card import pretty_json, write_card, write_notice
 from tasks.release.inputs import DATA_SETS, ReleaseInputs
@@ -232,6 +233,7 @@ def _manifest(building: _Building, obligations: Obligations, accounts: tuple[Acc
         "rows": building.rows,
         "accounts": [_account_json(account) for account in accounts],
         "obligations": obligations.to_json(),
+        "reduction": _reduction_json(inputs),
         "models": [{**use._asdict(), "rows": dict(sorted(rows.items()))} for use, rows in sorted(building.usage.models.items())],
         "sources": [{**source._asdict(), "rows": dict(sorted(rows.items()))} for source, rows in sorted(building.usage.sources.items())],
         "cards": {role: _card_json(card) for role, card in inputs.cards.items()},
@@ -243,6 +245,13 @@ def _manifest(building: _Building, obligations: Obligations, accounts: tuple[Acc
         "libraries": library_versions(),
         "files": describe_files(building.folder),
     }
+
+
+def _reduction_json(inputs: ReleaseInputs) -> dict[str, Any] | None:
+    """Say how attributes became one number, and whose choice that was."""
+    if inputs.recipe.score is None or "reward" not in inputs.cards:
+        return None
+    return reduction_of(inputs.recipe.score, inputs.cards["reward"]).to_json()
 
 
 def _account_json(account: Account) -> dict[str, Any]:

@@ -10,16 +10,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 
+from infra.engines.completion import estimate_tokens
+from infra.engines.rewards import reward_facts
 from infra.engines.session import EngineSession, shared_session
 from infra.storage import read_records, write_records
 from schemas.engine import Reward
 from schemas.errors import EngineError, EngineFault
-from schemas.model_card import ModelCard
-from schemas.records import ATTRIBUTES, Conversation, Drop, Provenance, Scores, drop_record, merge_provenance
+from schemas.records import Conversation, Drop, Provenance, merge_provenance
 from schemas.run import ShardReport
 from tasks.catalogue import find_verifier
+from tasks.grading import Reduction, reduction_of, settle_grade
 from tasks.progress import HUB
-from tasks.rollout import Refused, ShardCalls, hand_over, open_calls, run_records
+from tasks.rollout import Cast, Refused, ShardCalls, hand_over, open_calls, run_records
 from tasks.run_state import Job, Run, read_meter
 from tasks.stages.fan_out import METER_TOPIC, map_on_dask, on_dask, stage_task
 from tasks.tally import tally
@@ -32,19 +34,12 @@ METER_S = 0.5
 def score_conversations(run: Run, shards: int) -> None:
     """Grade all conversations."""
     score = run.loaded.recipe.score
-    weights = (score.weights or published_weights(run.cast.cards["reward"])) if score else None
-    on_dask(run, "score", partial(score_shard, weights=weights, graded=score is not None), range(shards))
+    reduction = reduction_of(score, run.cast.cards["reward"]) if score else None
+    on_dask(run, "score", partial(score_shard, reduction=reduction), range(shards))
     left = [shard for shard in range(shards) if run.folder.journal("score", shard).exists()]
     for _ in map_on_dask(run, hand_over_shard, left):
         pass
     HUB.stage_ends("score")
-
-
-def published_weights(card: ModelCard) -> dict[str, float]:
-    """Give the reduction that a reward model's own card states; a one-number model's number counts as it is."""
-    if card.reward is None:
-        raise TypeError(f"{card.id} is no reward model")
-    return card.reward.weights or {card.reward.attributes[0]: 1.0}
 
 
 def hand_over_shard(job: Job, shard: int) -> None:
@@ -52,19 +47,19 @@ def hand_over_shard(job: Job, shard: int) -> None:
     hand_over(job.folder, "score", shard)
 
 
-def score_shard(job: Job, shard: int, *, weights: dict[str, float] | None, graded: bool) -> ShardReport:
-    """Grade one shard of conversations."""
+def score_shard(job: Job, shard: int, *, reduction: Reduction | None) -> ShardReport:
+    """Grade one shard of conversations; without a reduction, only verify."""
     started = time.monotonic()
     conversations = [verify(one) for one in read_records(job.folder.part("responses", shard), Conversation)]
-    if not graded or weights is None:
+    if reduction is None:
         write_records(job.folder.part("score", shard), conversations, Conversation)
         write_records(job.folder.dropped("score", shard), [], Drop)
         return ShardReport(len(conversations), len(conversations), seconds=time.monotonic() - started)
     session = shared_session(job.settings, job.addresses)
     calls, journal = open_calls(session, job.folder, "score", shard, [one.prompt_id for one in conversations])
     with journal, _metered(session):
-        rewards = session.run(run_records(conversations, lambda one: grade(one, job.cast.cards["reward"], calls)))
-    results = [settle(one, reward, job, weights) for one, reward in zip(conversations, rewards, strict=True)]
+        rewards = session.run(run_records(conversations, lambda one: grade(one, job.cast, calls)))
+    results = [settle(one, reward, job, reduction) for one, reward in zip(conversations, rewards, strict=True)]
     kept = [one for one in results if isinstance(one, Conversation)]
     drops = [one for one in results if isinstance(one, Drop)]
     write_records(job.folder.part("score", shard), kept, Conversation)
@@ -80,32 +75,30 @@ def verify(conversation: Conversation) -> Conversation:
     return replace(conversation, verdict=verifier.verify(conversation.messages[-1].content, conversation.reference.value))
 
 
-async def grade(conversation: Conversation, card: ModelCard, calls: ShardCalls) -> Reward:
+async def grade(conversation: Conversation, cast: Cast, calls: ShardCalls) -> Reward:
     """Ask the reward model for one conversation's grade.
 
     Kept under the prompt's id, as its answers are: a shard is a range of prompt ids, so a few files of the call store hold all its grades.
+    An engine that cuts what is too long and does not say so isn't asked: what is too long by estimate counts as cut.
     """
-    answer = await calls.ask(card, card.reward_request(conversation.messages), conversation.prompt_id)
+    card = cast.cards["reward"]
+    request = card.reward_request(conversation.messages)
+    if "exceeded" not in cast.facts[card.id].tells and estimate_tokens(request.prompt) > card.context_tokens:
+        return Reward({}, exceeded=True)
+    answer = await calls.ask(card, request, conversation.prompt_id)
     if not isinstance(answer, Reward):
         raise EngineError(f"{card.id} answered a reward request with {type(answer).__name__}", fault=EngineFault.GARBLED)
     return answer
 
 
-def settle(conversation: Conversation, reward: Reward | Refused, job: Job, weights: dict[str, float]) -> Conversation | Drop:
-    """Put a grade on its conversation, or drop the conversation that could not be graded whole."""
-    if isinstance(reward, Refused):
-        return drop_record(conversation, stage="score", reason="engine_refused", detail=reward.detail)
-    if reward.exceeded:
-        return drop_record(conversation, stage="score", reason="too_long_to_score", detail="the reward model saw only a part of it")
-    touched = Provenance(conversation.provenance.recipe, job.cast.cards["reward"].rehearsal, (job.cast.use("reward"),))
-    return replace(conversation, scores=reduce_reward(reward, weights), provenance=merge_provenance(conversation.provenance, touched))
-
-
-def reduce_reward(reward: Reward, weights: dict[str, float]) -> Scores:
-    """Reduce attributes to one number: the weighted sum, its recipe written beside it."""
-    number = sum(weight * reward.attributes[name] for name, weight in weights.items())
-    reduction = " ".join(f"{weight:+g}*{name}" for name, weight in weights.items())
-    return Scores(number, reduction, **{name: reward.attributes.get(name) for name in ATTRIBUTES})
+def settle(conversation: Conversation, reward: Reward | Refused, job: Job, reduction: Reduction) -> Conversation | Drop:
+    """Put a grade and its grader on a conversation, or drop the conversation that could not be graded whole."""
+    card = job.cast.cards["reward"]
+    settled = settle_grade(conversation, reward, reduction, reward_facts(card))
+    if isinstance(settled, Drop):
+        return settled
+    touched = Provenance(conversation.provenance.recipe, card.rehearsal, (job.cast.use("reward"),))
+    return replace(settled, provenance=merge_provenance(conversation.provenance, touched))
 
 
 @contextmanager

@@ -102,7 +102,13 @@ WRONG = {
     "user without a model": ({"responses": [{"technique": "dialogue"}]}, "models: no model plays the role 'user'"),
     "judge without scores": ({"score": None}, "pairs.judges.1: reward_margin reads rewards, and `score: null` leaves scoring out"),
     "filter without scores": ({"score": None, "pairs": None, "filters": [{"filter": "below_reward", "minimum": 1}]}, "filters.0: below_reward reads rewards"),
-    "unknown weight": ({"score": {"weights": {"humor": 1}}}, "score.weights: nemotron-4-340b-reward gives no humor"),
+    "unknown weight": ({"score": {"weights": {"humor": 1}}}, "score: nemotron-4-340b-reward gives no humor: it gives helpfulness"),
+    "unknown attribute": ({"score": {"attribute": "wit"}}, "score: nemotron-4-340b-reward gives no wit"),
+    "two reductions": ({"score": {"attribute": "helpfulness", "weights": {"coherence": 1}}}, "weights and attribute are several ways to one number"),
+    "use that a model's licence forbids": (
+        {"models": a_recipe()["models"] | {"reward": "llama3-70b-steerlm-rm"}},
+        "models.reward: llama3-70b-steerlm-rm is under the Meta Llama 3 Community License (2024-04-18), which forbids `use: training` in its clause 1.b.v",
+    ),
     "nothing published": ({"sft": None, "pairs": None}, "sft: neither instruction data nor pairs are to be made"),
     "only another technique": ({"responses": [{"technique": "answer", "only": ["maths"]}]}, "responses.0.only: 'maths' is no prompt technique of this recipe"),
     "prompts unanswered": (
@@ -150,6 +156,23 @@ def test_load_recipe_refuses_a_mark_on_an_attribute_that_the_model_lacks(tmp_pat
     path.write_text(yaml.safe_dump(a_recipe(models=a_recipe()["models"] | {"reward": "one-number"}, filters=filters)))
     with pytest.raises(RecipeError, match="one-number gives no 'helpfulness': it gives reward"):
         load_recipe(path, cards=cards)
+
+
+def test_load_recipe_refuses_marks_on_a_model_whose_numbers_mean_nothing_across_prompts(tmp_path: Path) -> None:
+    models = a_recipe()["models"] | {"reward": "llama-3.1-nemotron-70b-reward"}
+    with pytest.raises(RecipeError, match=r"score: score\.marks sets one mark for all prompts, and llama-3\.1-nemotron-70b-reward's numbers compare"):
+        load(tmp_path, models=models, score={"marks": {"reward": -3}})
+    assert load(tmp_path, score={"marks": {"helpfulness": 3, "correctness": 2.5}}).recipe.score
+
+
+def test_load_recipe_lets_a_use_pass_that_no_licence_forbids(tmp_path: Path) -> None:
+    write_seeds(tmp_path, "Why?")
+    assert load(tmp_path, use="commercial-training").recipe.use == "commercial-training"
+    assert load(tmp_path, prompts=[seeds(licence="cc-by-nc-4.0")]).recipe.use == "training"
+    with pytest.raises(RecipeError, match=r"prompts\.0: the seed source 'own' is under .* forbids `use: commercial-training` in its clause 1\.1 and 2\.a"):
+        load(tmp_path, prompts=[seeds(licence="cc-by-nc-4.0")], use="commercial-training")
+    steerlm = a_recipe()["models"] | {"reward": "llama3-70b-steerlm-rm"}
+    assert load(tmp_path, use="evaluation", models=steerlm).cards["reward"].reward
 
 
 def test_fingerprint_ignores_comments_order_defaults_and_place(tmp_path: Path) -> None:

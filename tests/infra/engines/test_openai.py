@@ -328,7 +328,7 @@ def test_key_never_shows_even_if_the_server_quotes_it() -> None:
     handle = answering({"error": f"Incorrect API key provided: {KEY}"}, status=401)
 
     async def steps(engine: Engine) -> None:
-        assert KEY not in repr(engine) + repr(vars(engine)["_access"])
+        assert KEY not in repr(engine) + repr(vars(vars(engine)["_line"])["_access"])
         await engine.call(ask(), Deadlines())
 
     with pytest.raises(EngineError) as caught:

@@ -44,7 +44,7 @@ def test_reward_from_numbers_refuses_another_count(count: int) -> None:
 def test_reward_from_numbers_refuses_what_is_not_finite(value: float) -> None:
     with pytest.raises(EngineError) as caught:
         reward_from_numbers([value], ONE)
-    assert caught.value.fault is EngineFault.GARBLED
+    assert caught.value.fault is EngineFault.UNGRADED
 
 
 def test_reward_from_content_reads_what_nim_says() -> None:

@@ -145,10 +145,56 @@ def test_reward_says_when_the_conversation_was_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"rewards": [math.nan] * 5}, {"rewards": [math.inf] * 5}, {"rewards": [1.0] * 3}, {"other": [1.0]}], ids=["nan", "inf", "three", "missing"]
+    ("given", "fault"),
+    [
+        ({"rewards": [math.nan] * 5}, EngineFault.UNGRADED),
+        ({"rewards": [math.inf] * 5}, EngineFault.UNGRADED),
+        ({"rewards": [1.0] * 3}, EngineFault.GARBLED),
+        ({"other": [1.0]}, EngineFault.GARBLED),
+    ],
+    ids=["nan", "inf", "three", "missing"],
 )
-def test_reward_refuses_numbers_that_are_none(given: dict[str, Any]) -> None:
-    assert refusal(reward_model(answers_with(reply(**given))), grade(), card=a_card("reward")).fault is EngineFault.GARBLED
+def test_reward_refuses_numbers_that_are_none(given: dict[str, Any], fault: EngineFault) -> None:
+    assert refusal(reward_model(answers_with(reply(**given))), grade(), card=a_card("reward")).fault is fault
+
+
+@pytest.mark.parametrize("count", [9, 5, 1])
+def test_reward_model_of_our_contract_gives_nine_five_or_one(count: int) -> None:
+    card = load_card("llama-3.1-nemotron-70b-reward" if count == 1 else "nemotron-4-340b-reward")
+    numbers = [float(number) for number in range(count)]
+    done = answer(reward_model(answers_with(reply(rewards=numbers))), grade(card), card=card)
+    assert isinstance(done, Reward)
+    assert list(done.attributes.values()) == numbers[-len(done.attributes) :]
+
+
+def text_engine(respond: Respond, **given: Any) -> Model:
+    inputs = ENSEMBLE_INPUTS | {"return_generation_logits": "BOOL", "exclude_input_in_output": "BOOL", "stream": "BOOL"}
+    return Model(respond, inputs=inputs, outputs={"text_output": "BYTES", "generation_logits": "FP32"}, **given)
+
+
+@pytest.mark.parametrize("decoupled", [False, True], ids=["ensemble", "bls"])
+def test_reward_is_the_logit_that_the_card_names(decoupled: bool) -> None:
+    card = load_card("llama-3.1-nemotron-70b-reward")
+    model = text_engine(answers_with(reply(text_output="#", generation_logits=[[[[-3.28, 9.0, 4.0]]]])), decoupled=decoupled)
+    done = answer(model, grade(card), card=card)
+    assert isinstance(done, Reward)
+    assert done.attributes == {"reward": pytest.approx(-3.28)}
+    asked = sent(model.requests[0])
+    assert asked["max_tokens"][1] == struct.pack("<i", 1)
+    assert asked["return_generation_logits"][1] == asked["exclude_input_in_output"][1] == b"\x01"
+    assert asked["text_input"][1][4:].decode().endswith("It is 4.<|eot_id|>")
+    assert inspect(model, card).kind == "triton/logits"
+
+
+def test_logit_index_is_the_cards() -> None:
+    card = load_card("llama-3.1-nemotron-70b-reward")
+    assert card.reward is not None
+    third = card.model_copy(update={"reward": card.reward.model_copy(update={"logit": 2})})
+    model = text_engine(answers_with(reply(text_output="#", generation_logits=[[[1.0, 9.0, 4.5], [7.0, 7.0, 7.0]]])))
+    done = answer(model, grade(third), card=third)
+    assert isinstance(done, Reward)
+    assert done.attributes == {"reward": 4.5}
+    assert "gather_generation_logits" in str(refusal(text_engine(answers_with(reply(generation_logits=[[[0.5]]]))), grade(third), card=third))
 
 
 def test_reward_model_of_other_attributes_is_refused_at_inspection() -> None:

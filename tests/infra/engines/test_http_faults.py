@@ -6,7 +6,7 @@ import ssl
 import httpx
 import pytest
 
-from infra.engines.openai_faults import fault_of_exception, fault_of_status, retry_after_s
+from infra.engines.http_faults import fault_of_exception, fault_of_status, retry_after_s
 from schemas.errors import EngineFault
 
 
