@@ -6,7 +6,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 RECIPE ?= recipes/rehearsal.yaml
 
-.PHONY: help setup demo test test-fast check docs bench-dedup bench-filters lock clean
+.PHONY: help setup demo test test-fast test-browser check docs bench-dedup bench-filters lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ test: check ## All checks and all tests
 
 test-fast: check ## All checks and the fast tests
 	@$(BIN)/pytest -m "not slow"
+
+test-browser: setup ## The tests that drive Chromium
+	@$(BIN)/pytest -m browser
 
 docs: setup ## Write the generated pages of docs/ anew
 	@$(BIN)/python -m cli.reference docs

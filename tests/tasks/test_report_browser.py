@@ -13,7 +13,7 @@ from schemas.records import Drop, Message, Reference, Verdict, drop_record
 from tasks.report import gather_facts, write_report
 from tests.tasks.release_builders import a_conversation, a_pair, a_recipe, some_inputs, write_parts
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 RUN = "document.documentElement.dataset.ran=1"
 HOSTILE = [

@@ -1,0 +1,1 @@
+"""A release to page through in a browser: read-only, on loopback, nothing loaded whole."""

@@ -1,0 +1,96 @@
+"""What can be asked of a data set without its texts: a few short columns of every row, and where that row lies.
+
+A million rows take some seconds to index and about 100 MB; their texts stay in Parquet and are read a row group at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from infra.storage import damaged
+from schemas.contract import arrow_schema
+from tasks.release.inputs import DATA_SETS
+
+_COLUMNS = {
+    "sft": {"technique": "technique", "category": "category", "response": "response", "score": "scores.reward"},
+    "preferences": {"technique": "technique", "category": "category", "judge": "judge", "score": "margin"},
+    "prompts": {"technique": "technique", "category": "category"},
+    "dropped": {"stage": "stage", "reason": "reason", "kind": "kind", "record": "record_id"},
+}
+"""Data set to the columns that it is filtered by, and where each lies."""
+
+FACETS = {name: tuple(one for one in columns if one not in ("score", "record")) for name, columns in _COLUMNS.items()}
+"""Data set to what its rows are told apart by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row lies."""
+
+    path: Path
+    row: int
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One data set of a release."""
+
+    data_set: str
+    paths: tuple[Path, ...]
+    frame: pl.DataFrame
+    """A row each: `file` and `row`, `id`, `prompt` where it has one, `split`, the facets, `score` where there is one."""
+
+    @property
+    def has_scores(self) -> bool:
+        """Say whether any row has a score."""
+        return "score" in self.frame.columns and self.frame["score"].null_count() < len(self.frame)
+
+    def place(self, number: int) -> Place:
+        """Find the n-th row of the frame."""
+        one = self.frame.row(number, named=True)
+        return Place(self.paths[one["file"]], one["row"], one["split"])
+
+
+def build_index(release: Path, data_set: str) -> Index:
+    """Read the short columns of a data set. Raises StorageError for a damaged file."""
+    paths = tuple(sorted((release / data_set).rglob("part-*.parquet")))
+    frames = [_read(number, path, data_set) for number, path in enumerate(paths)]
+    frame = pl.concat(frames).with_columns(pl.col(one).cast(pl.Categorical) for one in (*FACETS[data_set], "split")) if frames else _empty(data_set)
+    return Index(data_set, paths, frame)
+
+
+def _read(number: int, path: Path, data_set: str) -> pl.DataFrame:
+    wanted = _COLUMNS[data_set]
+    identity = _identity(data_set)
+    try:
+        with pq.ParquetFile(path, memory_map=True) as file:
+            table = file.read(columns=[*identity.values(), *wanted.values()])
+    except (OSError, pa.ArrowException) as error:
+        raise damaged(path, error) from error
+    columns = {name: _leaf(table, source) for name, source in (identity | wanted).items()}
+    split = path.parent.name if path.parent.name != data_set else ""
+    rows = pl.DataFrame(pa.table(columns))
+    return rows.with_row_index("row").with_columns(file=pl.lit(number, pl.UInt32), split=pl.lit(split))
+
+
+def _identity(data_set: str) -> dict[str, str]:
+    names = arrow_schema(DATA_SETS[data_set]).names
+    return {"id": names[0]} | ({"prompt": "prompt_id"} if "prompt_id" in names[1:] else {})
+
+
+def _leaf(table: pa.Table, source: str) -> pa.ChunkedArray:
+    column, _, field = source.partition(".")
+    return pc.struct_field(table[column], field) if field else table[column]
+
+
+def _empty(data_set: str) -> pl.DataFrame:
+    texts: Sequence[str] = (*_identity(data_set), *(one for one in _COLUMNS[data_set] if one != "score"), "split")
+    numbers: dict[str, Any] = {"row": pl.UInt32, "file": pl.UInt32} | ({"score": pl.Float32} if "score" in _COLUMNS[data_set] else {})
+    return pl.DataFrame(schema={**dict.fromkeys(texts, pl.String), **numbers})
