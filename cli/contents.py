@@ -50,6 +50,7 @@ CONTENTS = (
     Chapter("sample", "cli.releases:sample", "Show some rows of a release.", _LOOK),
     Chapter("report", "cli.releases:report", "Show a run's report.", _LOOK),
     Chapter("browse", "cli.browse:browse", "Page through a release in a browser.", _LOOK),
+    Chapter("diff", "cli.diff:diff", "Compare two releases or runs.", _LOOK),
     Chapter("techniques", "cli.catalogue:techniques", "List the ways to write prompts and responses, with their options.", _KNOW),
     Chapter("filters", "cli.catalogue:filters", "List the filters, with their parameters.", _KNOW),
     Chapter("engines", "cli.engines:app", "Check the served models that GRISTMILL_ENGINES names.", _KNOW),
