@@ -86,7 +86,10 @@ def read_inputs(ledger: Ledger, data: Path, run_id: str, *, cards: Path | None =
 
 def find_parts(folder: RunFolder, recipe: Recipe, stages: Sequence[StageReport]) -> dict[str, tuple[Path, ...]]:
     """Find what a run has made so far, by data set."""
-    written = folder.parts("screen") or [path for stage in stages for path in folder.parts(stage.stage) if stage.stage.startswith("prompts")]
+    screened, rated = folder.parts("screen"), folder.parts("score/prompts")
+    # Rated ones are the same prompts, once all of them are there.
+    written = rated if rated and len(rated) == len(screened) else screened
+    written = written or [path for stage in stages for path in folder.parts(stage.stage) if stage.stage.startswith("prompts")]
     parts = {"prompts": _of_record(written, Prompt)}
     parts |= {"sft": tuple(folder.parts("pair/sft"))} if recipe.sft else {}
     parts |= {"preferences": tuple(folder.parts("pair/preferences"))} if recipe.pairs else {}
