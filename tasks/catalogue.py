@@ -86,7 +86,7 @@ class LoadedResponse:
     @property
     def system_tokens(self) -> int:
         """Bound the tokens of the system message that it adds, by estimate."""
-        return max((estimate_tokens(one) for one in system_choices(getattr(self.options, "system", ()))), default=0)
+        return max((estimate_tokens(one) for one in system_choices(getattr(self.options, "system", ())) if one), default=0)
 
     def answers(self, technique: str) -> bool:
         """Say whether it answers the prompts of a technique."""
