@@ -8,12 +8,12 @@ import pytest
 from schemas.engine import Completion, Sampling
 from schemas.errors import EngineError, EngineFault
 from schemas.recipe import PairOptions
-from schemas.records import Conversation, Messages
+from schemas.records import Conversation
 from tasks.catalogue import LoadedJudge
 from tasks.judges import Heard, ground_truth, llm_pairwise, reward_margin, rubric
 from tasks.judging import hear_judges
 from tasks.pairing import pair, settle
-from tasks.technique import Told
+from tasks.technique import Question, Told
 from tests.tasks.builders import ScriptedAsk, a_completion, a_conversation, a_prompt, rewarded, verified
 from tests.tasks.test_pairing import a_recipe
 
@@ -91,7 +91,7 @@ def test_a_judge_is_not_asked_what_would_not_fit(judge: LoadedJudge) -> None:
 
 
 def test_a_judge_that_refuses_a_question_has_no_opinion_and_engines_that_are_away_are_no_opinion() -> None:
-    async def refuse(role: str, messages: Messages, sampling: Sampling, *, label: str) -> Told:
+    async def refuse(role: str, question: Question, sampling: Sampling, *, label: str) -> Told:
         raise EngineError("too long", fault=fault)
 
     fault = EngineFault.BAD_REQUEST
