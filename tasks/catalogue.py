@@ -184,6 +184,11 @@ def rehearse(loaded: LoadedRecipe) -> LoadedRecipe:
     return _load(loaded.recipe.model_copy(update={"models": models}), loaded.path, None)
 
 
+def recast(loaded: LoadedRecipe, models: Mapping[str, str], *, cards: Path | None = None) -> LoadedRecipe:
+    """Cast the same recipe with other models in some roles."""
+    return _load(loaded.recipe.model_copy(update={"models": {**loaded.recipe.models, **models}}), loaded.path, cards)
+
+
 def find_verifier(name: str) -> ModuleType:
     """Find a verifier's module, whose `verify(answer, expected)` gives a Verdict."""
     return find_module("verifiers", name)

@@ -49,6 +49,8 @@ class ReleaseInputs:
     """Data set (see DATA_SETS) to its Parquet files; a data set that the recipe doesn't make is left out."""
     scored: tuple[Path, ...] = ()
     """Conversations as they were scored, before any filter: for the report's distributions."""
+    descent: Mapping[str, Any] | None = None
+    """The run or release that this one was made from, and how: a regrade, or a generation of `iterate`."""
     started_at: str = ""
     finished_at: str | None = None
     status: str = "running"
@@ -77,6 +79,7 @@ def read_inputs(ledger: Ledger, data: Path, run_id: str, *, cards: Path | None =
         stages=stages,
         parts=find_parts(folder, recipe, stages),
         scored=find_scored(folder),
+        descent=notes.get("descent"),
         started_at=record.started_at,
         finished_at=record.finished_at,
         status=record.status,
