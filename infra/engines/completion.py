@@ -18,6 +18,9 @@ _CUT_OFF = {
 }
 """Finish reasons of an answer that is not whole: asked again, it may be."""
 
+_LONGEST_TOKEN = 128
+"""Bytes: runs of blanks, in the vocabularies of Llama 3 and its kin. An answer longer than all of its tokens can be is something else's."""
+
 _BYTES_PER_TOKEN = 4
 """English text under the usual 32k to 256k vocabularies: 3.5 to 4.5 bytes."""
 
@@ -36,6 +39,8 @@ def as_completion(said: Said, request: GenerateRequest) -> Completion:
     """Tidy an answer: no trailing stop string, a reason, token counts. Raises EngineError for an answer that the engine broke off."""
     if said.finish_reason in _CUT_OFF:
         raise EngineError(f"the engine broke the answer off: {said.finish_reason}", fault=_CUT_OFF[said.finish_reason])
+    if len(said.text) > _LONGEST_TOKEN * request.sampling.max_tokens:
+        raise EngineError(f"{len(said.text):,} characters can't be an answer of at most {request.sampling.max_tokens} tokens", fault=EngineFault.GARBLED)
     text = strip_stop(said.text, request.sampling.stop)
     stopped = len(text) < len(said.text)
     prompt_tokens = estimate_tokens(request.prompt) if said.prompt_tokens is None else said.prompt_tokens

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from infra.engines.circuit import SICK
+from schemas.engine import Answer, Completion
 from schemas.errors import EngineError, EngineFault
 
 ATTEMPTS = {
@@ -23,6 +24,9 @@ ATTEMPTS = {
 }
 """Attempts that may end so before the call fails; of faults not named here, one."""
 
+EMPTY = 3
+"""Empty answers before one is believed: servers in trouble give them, models hardly ever, and they cost next to nothing."""
+
 _FIRST_S = 0.25
 _LONGEST_S = 20.0
 
@@ -33,6 +37,14 @@ class Failures:
 
     errors: list[EngineError] = field(default_factory=list)
     counts: Counter[EngineFault] = field(default_factory=Counter)
+    empty: int = 0
+
+    def believe(self, answer: Answer) -> bool:
+        """Say whether an answer is taken as it came."""
+        if not isinstance(answer, Completion) or answer.text.strip():
+            return True
+        self.empty += 1
+        return self.empty >= EMPTY
 
     def add(self, error: EngineError) -> None:
         """Take in a failed attempt. Raises EngineError if there should be no other."""
@@ -43,6 +55,8 @@ class Failures:
 
     def delay_s(self, *, other_replica: bool) -> float:
         """Say how long to wait: full jitter under a doubling bound (Brooker 2015); at once where another replica can be asked."""
+        if not self.errors:
+            return 0.0
         last = self.errors[-1]
         if last.retry_after_s is not None:
             return 0.0  # the endpoint itself is paused for as long as the server asked

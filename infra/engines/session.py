@@ -69,9 +69,10 @@ class EngineSession:
         while True:
             place = await self._wait(line, again=avoid is not None, avoid=avoid)
             outcome = await self._attempt(place, request)
-            if not isinstance(outcome, EngineError):
+            if isinstance(outcome, EngineError):
+                failures.add(outcome)
+            elif failures.believe(outcome):
                 return outcome
-            failures.add(outcome)
             self.meter.retried()
             avoid = place.endpoint
             await asyncio.sleep(failures.delay_s(other_replica=len(self._endpoints[card.id]) > 1))

@@ -4,7 +4,7 @@ What is sent and read is in triton_dialects.py and triton_scores.py; what failur
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from infra.engines.access import access_to, grpc_tls
+from infra.engines.connections import Connections
 from infra.engines.server_load import Scheduler, read_load
 from infra.engines.triton_dialects import Dialect
 from infra.engines.triton_faults import fault_of, status_and_message
@@ -52,6 +53,7 @@ class TritonEngine:
         self._stream_headers = self._headers | {"triton_grpc_error": "true"}
         self._known: tuple[ServedModel, Dialect, EngineFacts] | None = None
         self._inspecting = asyncio.Lock()
+        self._connections = Connections(self._connect)
         self._scheduler = Scheduler()
 
     async def inspect(self) -> EngineFacts:
@@ -62,8 +64,11 @@ class TritonEngine:
         """Make one attempt at one request."""
         model, dialect, _ = self._known or await self._knowledge()
         inputs = dialect.inputs(request)
-        async with self._one_error(deadlines.total_s):
-            results = await self._ask(model, inputs, request.key, deadlines.total_s)
+        async with self._one_error(deadlines.total_s), self._lent() as client:
+            if model.decoupled:
+                results = await self._stream(client, model.name, inputs, request.key, seconds=deadlines.total_s)
+            else:
+                results = [await client.infer(model.name, inputs, request_id=request.key, client_timeout=deadlines.total_s, headers=self._headers)]
             if not results:
                 raise EngineError("the stream ended without an answer", fault=EngineFault.GARBLED)
             return dialect.answer(results, request)
@@ -81,21 +86,15 @@ class TritonEngine:
 
     async def close(self) -> None:
         """Close the connections."""
-        if "_client" in self.__dict__:
-            await self.__dict__.pop("_client").close()
+        await self._connections.close()
         if "_metrics" in self.__dict__:
             await self.__dict__.pop("_metrics").aclose()
 
-    async def _ask(self, model: ServedModel, inputs: list[InferInput], key: str, seconds: float) -> Sequence[InferResult]:
-        if model.decoupled:
-            return await self._stream(model.name, inputs, key, seconds)
-        return [await self._client.infer(model.name, inputs, request_id=key, client_timeout=seconds, headers=self._headers)]
-
-    async def _stream(self, name: str, inputs: list[InferInput], key: str, seconds: float) -> list[InferResult]:
+    async def _stream(self, client: InferenceServerClient, name: str, inputs: list[InferInput], key: str, *, seconds: float) -> list[InferResult]:
         async def one_request() -> AsyncIterator[dict[str, Any]]:
             yield {"model_name": name, "inputs": inputs, "request_id": key}
 
-        replies = self._client.stream_infer(one_request(), stream_timeout=seconds, headers=self._stream_headers)
+        replies = client.stream_infer(one_request(), stream_timeout=seconds, headers=self._stream_headers)
         results = []
         try:
             async for result, error in replies:
@@ -109,19 +108,19 @@ class TritonEngine:
     async def _knowledge(self) -> tuple[ServedModel, Dialect, EngineFacts]:
         async with self._inspecting:
             if self._known is None:
-                async with self._one_error(self._settings.connect_s):
-                    self._known = await self._read_server()
+                async with self._one_error(self._settings.connect_s), self._lent() as client:
+                    self._known = await self._read_server(client)
         return self._known
 
-    async def _read_server(self) -> tuple[ServedModel, Dialect, EngineFacts]:
+    async def _read_server(self, client: InferenceServerClient) -> tuple[ServedModel, Dialect, EngineFacts]:
         asked: dict[str, Any] = {"headers": self._headers, "client_timeout": self._settings.connect_s}
-        if not await self._client.is_server_live(**asked):
+        if not await client.is_server_live(**asked):
             raise EngineError("the server is not live", fault=EngineFault.UNHEALTHY)
-        server = await self._client.get_server_metadata(**asked)
-        metadata = await self._client.get_model_metadata(self._name, **asked)
-        if not await self._client.is_model_ready(self._name, **asked):
+        server = await client.get_server_metadata(**asked)
+        metadata = await client.get_model_metadata(self._name, **asked)
+        if not await client.is_model_ready(self._name, **asked):
             raise EngineError(f"the model {self._name} is not ready", fault=EngineFault.UNHEALTHY)
-        config = await self._client.get_model_config(self._name, **asked)
+        config = await client.get_model_config(self._name, **asked)
         model = served_model(metadata, config.config)
         dialect = dialect_of(model, self._card)
         return model, dialect, self._facts(model, dialect, f"{server.name} {server.version}")
@@ -154,8 +153,21 @@ class TritonEngine:
             failure, cause = self._access.failure(fault_of(status, said), said or f"status {status}"), error
         raise failure from (None if cause is None or self._access.holds_key(cause) else cause)
 
-    @cached_property
-    def _client(self) -> InferenceServerClient:
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[InferenceServerClient]:
+        """Lend the connection, and have it replaced where no answer came over it in time."""
+        async with self._connections.lend() as client:
+            try:
+                yield client
+            except asyncio.CancelledError:
+                self._connections.leave(client)  # by our own clock, which goes off where gRPC's does not, or by who asked: a spare connection then
+                raise
+            except (InferenceServerException, grpc.RpcError) as error:
+                if fault_of(*status_and_message(error)) is EngineFault.DEADLINE:
+                    self._connections.leave(client)
+                raise
+
+    def _connect(self) -> InferenceServerClient:
         """Connect. It belongs to the event loop that is running now."""
         return InferenceServerClient(f"{bracketed(self._address.host)}:{self._address.port}", creds=self._credentials(), channel_args=self._channel_options())
 

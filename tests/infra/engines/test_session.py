@@ -264,7 +264,7 @@ def test_inspect_promises_what_every_replica_can_do() -> None:
     poor = Model(says("Four."), inputs={"text_input": "BYTES", "max_tokens": "INT32", "seed": "UINT64"})
     with in_a_thread(triton_model(Model(says("Four.")))) as one, in_a_thread(triton_model(poor)) as other, a_session(one, other) as session:
         facts = session.inspect(CARD)
-    assert facts.options == frozenset({"max_tokens", "seed"})
+    assert facts.options == frozenset({"max_tokens", "raw", "seed"})
     assert facts.address == f"{one} {other}"
 
 
