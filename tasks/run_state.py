@@ -5,7 +5,7 @@
 
 import contextlib
 import logging
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,8 +18,7 @@ from infra.ledger import Ledger
 from infra.settings import Address, Settings
 from infra.storage import RunFolder, hold_run, write_text
 from schemas.engine import EngineFacts, refuse_raw, refuse_unsupported
-from schemas.errors import GristmillError, RunInterruptedError
-from schemas.model_card import ModelCard
+from schemas.errors import GristmillError, RunInterruptedError, StorageError
 from schemas.records import Provenance
 from schemas.run import RunRecord, RunStatus, ShardReport
 from tasks.catalogue import LoadedRecipe
@@ -108,11 +107,11 @@ class Run:
 
 
 @contextlib.contextmanager
-def open_run(loaded: LoadedRecipe, settings: Settings, *, fresh: bool = False, roles: Container[str] | None = None) -> Iterator[Run | RunOutcome]:
+def open_run(loaded: LoadedRecipe, settings: Settings, *, fresh: bool = False) -> Iterator[Run | RunOutcome]:
     """Open a run, or give the outcome of one that is finished already.
 
     Raises RunBusyError where another process holds it, EngineError where an engine is not what the recipe needs. On the way out the
-    ledger is told how it ended, and whatever was started for it is stopped. `roles` are those whose engines are wanted, all where none is given.
+    ledger is told how it ended, and whatever was started for it is stopped.
     """
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(contextlib.closing(Ledger.open(settings.ledger_url)))
@@ -126,9 +125,11 @@ def open_run(loaded: LoadedRecipe, settings: Settings, *, fresh: bool = False, r
         if record.status == "finished":
             yield finished_outcome(ledger, record)
             return
-        stack.enter_context(hold_run(settings.data, record.run_id))
+        folder, before = stack.enter_context(hold_run(settings.data, record.run_id)), ledger.last_holder(record.run_id)
+        stack.enter_context(ledger.hold_run(record.run_id, settings.data))
+        _refuse_missing_files(ledger, folder, f"{before}, in {before.folder}" if before else "another process")
         with _told_to_ledger(ledger, record):
-            yield _prepare(_Opening(loaded, settings, ledger, record, roles), stack)
+            yield _prepare(loaded, settings, ledger, record, stack)
 
 
 def finished_outcome(ledger: Ledger, record: RunRecord, *, already: bool = True) -> RunOutcome:
@@ -157,28 +158,26 @@ def _told_to_ledger(ledger: Ledger, record: RunRecord) -> Iterator[None]:
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    loaded: LoadedRecipe
-    settings: Settings
-    ledger: Ledger
-    record: RunRecord
-    roles: Container[str] | None
+def _refuse_missing_files(ledger: Ledger, folder: RunFolder, before: str) -> None:
+    """Refuse to go on with a run whose finished shards are in some other data folder, as where hosts share a ledger and no storage."""
+    if not (folder.root / "recipe.yaml").exists() and any(stage.committed for stage in ledger.stages(folder.run_id)):
+        raise StorageError(
+            f"run {folder.run_id} was begun by {before}; what it has finished is not in {folder.data}: go on where it is, "
+            "name that folder with GRISTMILL_DATA, or run the recipe anew here with --fresh"
+        )
 
 
-def _prepare(opening: _Opening, stack: contextlib.ExitStack) -> Run:
+def _prepare(loaded: LoadedRecipe, settings: Settings, ledger: Ledger, record: RunRecord, stack: contextlib.ExitStack) -> Run:
     from tasks.prefect_view import RunView
 
-    loaded, settings, ledger, record, roles = opening.loaded, opening.settings, opening.ledger, opening.record, opening.roles
     HUB.start(run_id=record.run_id, name=record.name, rehearsal=record.rehearsal)
     folder = RunFolder(settings.data, record.run_id)
     write_text(folder.root / "recipe.yaml", loaded.path.read_text(encoding="utf-8"))
     CallStore(settings.data / "calls").sweep(settings.data / "journal", {record.run_id})
-    addresses = open_addresses(loaded, settings, stack, log_path=folder.root / "triton.log", roles=roles)
+    addresses = open_addresses(loaded, settings, stack, log_path=folder.root / "triton.log")
     session = stack.enter_context(contextlib.closing(EngineSession(settings, addresses)))
     HUB.watch("this process", lambda: read_meter(session))
-    cast = check_engines(loaded, session, roles)
-    ledger.note(record.run_id, "recipe", {"path": str(loaded.path.absolute())})
+    cast = check_engines(loaded, session)
     for card_id, facts in cast.facts.items():
         ledger.note(record.run_id, f"engine:{card_id}", _describe(facts))
     return Run(record, loaded, settings, ledger, folder, session, addresses, cast, RunView(record.name), stack.enter_context(_cluster_in_background(settings)))
@@ -199,17 +198,10 @@ def _cluster_in_background(settings: Settings) -> "Iterator[Future[Client]]":
         yield thread.submit(start)
 
 
-def open_addresses(
-    loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None, roles: Container[str] | None = None
-) -> dict[str, tuple[Address, ...]]:
+def open_addresses(loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None) -> dict[str, tuple[Address, ...]]:
     """Say where each card is served, starting the embedded Triton for rehearsal cards that have no address."""
-    return place_cards(_wanted(loaded, roles).values(), settings, stack, log_path=log_path)
-
-
-def place_cards(cards: Iterable[ModelCard], settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None) -> dict[str, tuple[Address, ...]]:
-    """Say where cards are served, starting the embedded Triton for rehearsal cards that have no address."""
     addresses = dict(settings.addresses)
-    homeless = {card.id for card in cards if card.rehearsal and card.id not in addresses}
+    homeless = {card.id for card in loaded.cards.values() if card.rehearsal and card.id not in addresses}
     if homeless:
         from infra.triton.server import serve_triton
 
@@ -219,17 +211,11 @@ def place_cards(cards: Iterable[ModelCard], settings: Settings, stack: contextli
     return addresses
 
 
-def _wanted(loaded: LoadedRecipe, roles: Container[str] | None) -> dict[str, ModelCard]:
-    return {role: card for role, card in loaded.cards.items() if roles is None or role in roles}
-
-
-def check_engines(loaded: LoadedRecipe, session: EngineSession, roles: Container[str] | None = None) -> Cast:
-    """Ask every wanted engine what it is, and refuse before any work what it can't do."""
+def check_engines(loaded: LoadedRecipe, session: EngineSession) -> Cast:
+    """Ask every engine what it is, and refuse before any work what it can't do."""
     HUB.say("checking engines")
-    wanted = _wanted(loaded, roles)
-    facts = {card.id: session.inspect(card) for card in wanted.values()}
-    for role in wanted:
-        refuse_unable(loaded, facts, role)
+    facts = {card.id: session.inspect(card) for card in loaded.cards.values()}
+    refuse_unable(loaded, facts)
     kinds = ", ".join(sorted({f"{one.kind} at {one.address}" for one in facts.values()}))
     HUB.say("", engine=kinds)
     return Cast(dict(loaded.cards), facts, loaded.recipe.seed)

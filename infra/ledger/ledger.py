@@ -1,13 +1,16 @@
 """What runs there are, what of them is committed, and what was published. Each method is one transaction; any number of processes may share a ledger."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from infra.ledger import leases
 from infra.ledger.database import Database
 from infra.ledger.models import Note, Release, Run, Shard, Stage, Version
 from schemas.errors import AccountingError, LedgerError, NotFoundError
@@ -20,6 +23,7 @@ class Ledger:
     def __init__(self, database: Database, url: str) -> None:
         self._database = database
         self._url = url
+        self._tokens: dict[str, str] = {}
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -52,6 +56,20 @@ class Ledger:
             return newest.record()
 
         return self._database.write(work)
+
+    @contextmanager
+    def hold_run(self, run_id: str, data: Path) -> Iterator[None]:
+        """Be the only process that works on a run, wherever the others are. Raises RunBusyError; so does a commit once the lease is lost."""
+        with leases.hold(self._database, run_id, leases.Holder.here(data)) as token:
+            self._tokens[run_id] = token
+            try:
+                yield
+            finally:
+                del self._tokens[run_id]
+
+    def last_holder(self, run_id: str) -> leases.Holder | None:
+        """Give who works on a run, or did last."""
+        return self._database.read(lambda session: leases.last_holder(session, run_id))
 
     def set_status(self, run_id: str, status: RunStatus, *, error: str | None = None) -> None:
         """Say how a run stands."""
@@ -96,6 +114,7 @@ class Ledger:
             )
 
         def work(session: Session) -> bool:
+            leases.guard(session, run_id, self._tokens.get(run_id))
             planned = session.get(Stage, (run_id, stage))
             if planned is None or not 0 <= shard < planned.shards:
                 raise LedgerError(f"{stage} of run {run_id} has no shard {shard}: {planned.shards if planned else 'none'} planned")
@@ -105,20 +124,6 @@ class Ledger:
             return True
 
         return self._database.write(work)
-
-    def take_over(self, run_id: str, source: str, stages: Container[str]) -> None:
-        """Plan and commit some of another run's stages as they stand there; what those cost was that run's, and is not counted again."""
-
-        def work(session: Session) -> None:
-            query = select(Stage).where(Stage.run_id == source).order_by(Stage.position, Stage.stage)
-            for stage in [one for one in session.scalars(query) if one.stage in stages and session.get(Stage, (run_id, one.stage)) is None]:
-                session.add(Stage(run_id=run_id, stage=stage.stage, position=stage.position, shards=stage.shards))
-                session.flush()
-                for shard in session.scalars(select(Shard).where(Shard.run_id == source, Shard.stage == stage.stage)):
-                    told = shard.report()
-                    session.add(_shard_row(run_id, stage.stage, shard.shard, ShardReport(told.rows_in, told.rows_out, told.dropped)))
-
-        self._database.write(work)
 
     def committed(self, run_id: str, stage: str) -> dict[int, ShardReport]:
         """Give the committed shards of a stage by number, in order."""
@@ -139,6 +144,8 @@ class Ledger:
         """Reserve the next version of a release name (v1, v2, …); with a run, the one that it was given before, if any."""
 
         def work(session: Session) -> str:
+            if run_id:
+                leases.guard(session, run_id, self._tokens.get(run_id))
             held = session.scalar(select(Version.number).where(Version.name == name, Version.run_id == run_id)) if run_id else None
             if held is None:
                 held = (session.scalar(select(func.max(Version.number)).where(Version.name == name)) or 0) + 1
@@ -151,6 +158,7 @@ class Ledger:
         """Record a release that is in place, and its run as finished. Recording the same one again changes nothing; another one is refused."""
 
         def work(session: Session) -> None:
+            leases.guard(session, release.run_id, self._tokens.get(release.run_id))
             run = _run(session, release.run_id)
             held = session.get(Release, (release.name, release.version))
             if held is None:

@@ -158,3 +158,20 @@ class Note(Base):
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True)
     key: Mapped[str] = mapped_column(String(128), primary_key=True)
     value: Mapped[Any] = mapped_column(JSON)
+
+
+class Lease(Base):
+    """Who works on a run, or did last."""
+
+    __tablename__ = "leases"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True)
+    token: Mapped[str] = mapped_column(String(32))
+    """Empty once it was given back."""
+    expires_at: Mapped[float]
+    """Seconds since 1970, by the database's clock."""
+    host: Mapped[str] = mapped_column(Text)
+    pid: Mapped[int]
+    place: Mapped[str] = mapped_column(Text)
+    born: Mapped[str] = mapped_column(Text)
+    folder: Mapped[str] = mapped_column(Text)
