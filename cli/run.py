@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -57,8 +56,8 @@ def run(
     outcome = None if fresh else finished_before(loaded, settings)
     if outcome is None:
         again = resume_command(recipe, data=data, rehearse=rehearse)
-        with explained(again):
-            outcome = make(settings, {"recipe": str(recipe), "fresh": fresh, "rehearse": rehearse}, quiet=quiet)
+        with _explained(again):
+            outcome = _produce(recipe, settings, fresh=fresh, rehearse=rehearse, quiet=quiet)
     if as_json:
         print_json(asdict(outcome))
     else:
@@ -98,8 +97,7 @@ def resume_command(recipe: Path, *, data: Path | None, rehearse: bool) -> str:
     return shlex.join(words)
 
 
-def make(settings: "Settings", parameters: dict[str, Any], *, quiet: bool, flow: str = "produce") -> Any:
-    """Call a flow with these parameters, showing how it goes."""
+def _produce(recipe: Path, settings: "Settings", *, fresh: bool, rehearse: bool, quiet: bool) -> "RunOutcome":
     from cli.follow import follow
     from cli.log import log_to
     from infra.prefect_home import prefect_api
@@ -107,9 +105,12 @@ def make(settings: "Settings", parameters: dict[str, Any], *, quiet: bool, flow:
 
     with log_to(settings.data), _told_of_stop(), follow(snapshot, err(), quiet=quiet), prefect_api(settings.data) as api:
         HUB.say("starting Prefect")
-        called = getattr(import_module(f"flows.{flow}"), flow)
+        from flows.produce import produce
+
         api.wait()
-        return called(data=str(settings.data), **parameters)
+        if api.instead_of:
+            err().print(f"Nobody answers at PREFECT_API_URL={api.instead_of}: the run goes on, and is shown by a private server instead.", soft_wrap=True)
+        return produce(str(recipe), str(settings.data), fresh, rehearse)
 
 
 @contextmanager
@@ -131,7 +132,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def explained(again: str) -> Iterator[None]:
+def _explained(again: str) -> Iterator[None]:
     """Say after a stop or a failure how to go on."""
     try:
         yield

@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,6 +28,8 @@ from schemas.errors import GristmillError, StorageError
 _READY_S = 180.0
 """Without the template the first start migrates a database: 9 s on two idle cores, many times that on a loaded CI machine."""
 _STOP_S = 5.0
+_PATIENCE_S = 10.0
+"""How long the user's own server is waited for: the restart of one that is there, not the repair of one that is gone."""
 _CLIENT = {
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     # Records go to our own log file, by way of the root logger; this one would go to the screen.
@@ -48,6 +52,8 @@ class PrefectApi:
     process: "subprocess.Popen[bytes] | None"
     """None: the user's own, found by PREFECT_API_URL."""
     log: Path
+    instead_of: str | None = None
+    """The user's own, where that did not answer."""
 
     def wait(self) -> None:
         """Return once it answers. Raises GristmillError if it won't."""
@@ -62,11 +68,14 @@ class PrefectApi:
 
 @contextmanager
 def prefect_api(data: Path) -> Iterator[PrefectApi]:
-    """Start an API and point this process at it; `import prefect` must come after. The user's PREFECT_API_URL is left as it is."""
+    """Start an API and point this process at it; `import prefect` must come after.
+
+    The user's PREFECT_API_URL is left as it is, unless nobody answers there: a run does not hang on who shows it (docs/decisions/prefect-away.md).
+    """
     home = data / "prefect"
     log = home / "server.log"
     told = os.environ.get("PREFECT_API_URL")
-    if told:
+    if told and _answers_soon(told):
         yield PrefectApi(told, None, log)
         return
     prepare_home(home)
@@ -76,7 +85,7 @@ def prefect_api(data: Path) -> Iterator[PrefectApi]:
         with listener:
             process = _start(listener.fileno(), log)
         try:
-            yield PrefectApi(url, process, log)
+            yield PrefectApi(url, process, log, instead_of=told)
         finally:
             _stop(process)
 
@@ -149,6 +158,26 @@ def _healthy(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def _answers_soon(url: str) -> bool:
+    """Say whether anybody answers, whatever he says: a server behind a login may refuse its health to us."""
+    until = time.monotonic() + _PATIENCE_S
+    while not _answers(url):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{url}/health", timeout=5).close()  # noqa: S310
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, HTTPException):
+        return False
+    return True
 
 
 @contextmanager

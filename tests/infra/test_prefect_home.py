@@ -15,6 +15,9 @@ import pytest
 from infra import prefect_home
 from infra.prefect_home import PrefectApi, prefect_api, prepare_home
 from schemas.errors import GristmillError, StorageError
+from tests.faults.middle import in_background
+from tests.infra.engines.builders import closed_port
+from tests.infra.engines.http_stand_in import answering, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 OWNER = """
@@ -84,13 +87,26 @@ def test_prefect_api_answers_and_stops_with_the_block(tmp_path: Path) -> None:
 
 
 def test_prefect_api_leaves_the_users_own_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "http://prefect.example/api")
+    with in_background(serve(answering({"detail": "log in first"}, status=401))) as address:
+        monkeypatch.setenv("PREFECT_API_URL", own := f"http://{address.host}:{address.port}/api")
+        with prefect_api(tmp_path) as api:
+            api.wait()
+            assert (api.url, api.process, api.instead_of) == (own, None, None)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_prefect_api_stands_in_for_the_users_own_where_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefect_home, "_PATIENCE_S", 0.0)
+    address = closed_port("openai")
+    monkeypatch.setenv("PREFECT_API_URL", own := f"http://{address.host}:{address.port}/api")
 
     with prefect_api(tmp_path) as api:
         api.wait()
-        assert (api.url, api.process) == ("http://prefect.example/api", None)
+        assert api.url != own
+        assert api.instead_of == own
 
-    assert list(tmp_path.iterdir()) == []
+    assert os.environ["PREFECT_API_URL"] == own
 
 
 def test_prefect_api_puts_the_environment_back(tmp_path: Path) -> None:
