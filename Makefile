@@ -6,7 +6,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 RECIPE ?= recipes/rehearsal.yaml
 
-.PHONY: help setup demo test test-fast test-browser check docs bench-dedup bench-filters lock clean
+.PHONY: help setup demo test test-fast test-browser test-faults check docs bench-dedup bench-filters lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ test-fast: check ## All checks and the fast tests
 
 test-browser: setup ## The tests that drive Chromium
 	@$(BIN)/pytest -m browser
+
+test-faults: setup ## Break everything under a run, and show what became of it
+	@$(BIN)/pytest -m faults
 
 docs: setup ## Write the generated pages of docs/ anew
 	@$(BIN)/python -m cli.reference docs

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.triton.server import ServedTriton
+from infra.triton.server import RehearsalOptions, ServedTriton
 
 GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
 
@@ -65,6 +65,11 @@ class Factory:
         process = self.start(*arguments)
         out, err = process.communicate(timeout=280)
         return Finished(process.returncode, out, err)
+
+
+def stumbling(call_log: Path) -> RehearsalOptions:
+    """Choose models whose answers meet every parser, filter and retry, and a log of what they were really asked."""
+    return RehearsalOptions(latency_s=0.02, slots=16, call_log=call_log, wrong_rate=0.3, refusal_rate=0.05, truncation_rate=0.05, malformed_rate=0.1)
 
 
 def engines_of(served: ServedTriton) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from infra.settings import Settings
-from infra.triton.server import RehearsalOptions, ServedTriton, serve_triton
-from tests.harness import SMALL, Factory, engines_of
+from infra.triton.server import ServedTriton, serve_triton
+from tests.harness import SMALL, Factory, engines_of, stumbling
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +17,7 @@ def call_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def triton(call_log: Path) -> Iterator[ServedTriton]:
-    options = RehearsalOptions(latency_s=0.02, slots=16, call_log=call_log, wrong_rate=0.3, refusal_rate=0.05, truncation_rate=0.05, malformed_rate=0.1)
-    with serve_triton(options, python=Settings().triton_python) as served:
+    with serve_triton(stumbling(call_log), python=Settings().triton_python) as served:
         yield served
 
 
