@@ -1,7 +1,7 @@
 """Runs the Python of an answer against tests, in a sandbox.
 
 The expected value is JSON, `{"tests": "…", "entry_point": "…", "setup": "…"}`, of which the last two may be left out: the function that the
-tests' `check(candidate)` is called with (HumanEval's form; MBPP's is plain asserts), and code that runs between the answer's and the tests. The answer's
+tests' `check(candidate)` is called with (HumanEval's form; MBPP's is plain asserts), and code that runs before the tests, beside them. The answer's
 code is all its fenced blocks of Python that compile, in their order, or the whole answer where nothing is fenced. Only Python's own library
 can be imported. What the sandbox bounds is told in tasks/sandbox/jail.py.
 """
@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from schemas.recipe import Strict
 from schemas.records import Verdict
-from tasks.sandbox.jail import run_program
+from tasks.sandbox.jail import run_tests
 
 NAME = "python_tests"
 
@@ -42,7 +42,7 @@ def verify(answer: str, expected: str) -> Verdict:
     code = find_code(answer[:_LONGEST_ANSWER])
     if code is None:
         return Verdict(NAME, False, expected, None, "no Python that compiles in the answer")
-    outcome = run_program(_program(code, wanted))
+    outcome = run_tests(code, _tests(wanted))
     detail = "all tests passed" if outcome.finished else outcome.error
     return Verdict(NAME, outcome.finished, expected, code[:_LONGEST_FOUND], detail)
 
@@ -64,6 +64,6 @@ def _compiles(code: str) -> bool:
     return True
 
 
-def _program(code: str, wanted: Expected) -> str:
+def _tests(wanted: Expected) -> str:
     call = f"check({wanted.entry_point})" if wanted.entry_point and _CHECKED.search(wanted.tests) else ""
-    return "\n\n".join((code, wanted.setup, wanted.tests, call))
+    return "\n\n".join((wanted.setup, wanted.tests, call))
