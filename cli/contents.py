@@ -45,6 +45,7 @@ CONTENTS = (
     Chapter("run", "cli.run:run", "Run a recipe to a published release, or resume it.", _MAKE),
     Chapter("preview", "cli.preview:preview", "Put a few records through every stage, on screen; publish nothing.", _MAKE),
     Chapter("export", "cli.export:export", "Write a release as the files that a trainer reads.", _MAKE),
+    Chapter("push", "cli.push:push", "Put a release on the Hugging Face Hub.", _MAKE),
     Chapter("runs", "cli.runs:app", "List runs, show one.", _LOOK),
     Chapter("releases", "cli.releases:app", "List, show and verify releases.", _LOOK),
     Chapter("sample", "cli.releases:sample", "Show some rows of a release.", _LOOK),
