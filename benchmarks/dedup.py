@@ -29,13 +29,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.dedup_corpus import Document, make_corpus
 from benchmarks.dedup_peers import shingles
 from benchmarks.memory import watch_descendants
-from infra.cluster import open_cluster, run_tasks
+from infra.cluster import open_cluster
 from infra.settings import Settings
-from infra.storage import read_table, write_records, write_table
+from infra.storage import read_table, write_table
 from schemas.contract import arrow_schema, to_row
 from schemas.recipe import DedupOptions, NearOptions
-from schemas.records import Drop, Lineage, Message, Prompt, Provenance, prompt_id
-from tasks.dedup import drop_copies_from_table, find_copies, plan_bands
+from schemas.records import Lineage, Message, Prompt, Provenance, prompt_id
+from tasks.dedup import find_copies, part_copies, plan_bands, read_copies, run_some
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -96,18 +96,15 @@ def ours(documents: list[Document], folder: Path) -> Iterator[Finding]:
 
 def dedup(client: "Client", shards: list[Path], folder: Path, options: DedupOptions) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
-    started = time.perf_counter()
-    copies = find_copies(client, shards, folder / "work", options, kind="prompt")
-    print(f"found copies in {len(shards)} shards in {time.perf_counter() - started:.2f} s; the rest is parting and writing shards")
-    run_tasks(client, partial(part_shard, copies, folder), shards)
-    return copies
+    find_copies(client, shards, folder / "work", options, kind="prompt")
+    run_some(client, partial(part_shard, shards, folder), range(len(shards)))
 
 
-def part_shard(copies: Path, folder: Path, shard: Path) -> None:
+def part_shard(shards: list[Path], folder: Path, number: int) -> None:
     """Write a shard's kept rows and its drops."""
-    kept, drops = drop_copies_from_table(read_table(shard), copies, "prompt", stage="screen")
-    write_table(folder / shard.name, kept)
-    write_records(folder / "dropped" / shard.name, drops, Drop)
+    parted = part_copies(read_table(shards[number]), read_copies(folder / "work", number), "prompt", stage="screen")
+    write_table(folder / shards[number].name, parted.kept)
+    write_table(folder / "dropped" / shards[number].name, parted.drops)
 
 
 def cpu_of_all(client: "Client") -> float:

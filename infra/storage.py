@@ -30,7 +30,10 @@ Record = TypeVar("Record")
 ROW_GROUP = 8_192
 """Rows of one row group: some 20 MB of conversations, so that a reader of one group stays small."""
 
-_FORMAT: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "version": "2.6", "data_page_version": "1.0", "write_statistics": True}
+PUBLISHED = {"compression_level": 3}
+"""Of files that are kept and travel: 28 % smaller than the working files', at 1.6 times the time."""
+
+_FORMAT: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "version": "2.6", "data_page_version": "1.0", "write_statistics": True}
 _CURES = {
     errno.ENOSPC: "free some space, then run the same command again: it goes on where it stopped",
     errno.EDQUOT: "the disk quota is used up: free some space, then run the same command again: it goes on where it stopped",
@@ -51,17 +54,22 @@ def storage_error(path: Path, error: OSError, doing: str = "write") -> StorageEr
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Offer a temporary file that takes the place of `path`, whole and durable, when the block ends well, and vanishes when it doesn't."""
+def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
+    """Offer a temporary file that takes the place of `path`, whole and durable, when the block ends well, and vanishes when it doesn't.
+
+    What is not durable may be lost or cut short by a power loss, not by the death of a process: for files that a few seconds' work makes anew.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_serial)}.tmp")
     try:
         make_folder(path.parent)
         with open(temporary, "xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:

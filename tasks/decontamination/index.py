@@ -49,7 +49,7 @@ class Index:
     tables: tuple[NgramTable, ...]
     near: NDArray[np.int32]
     """Which rows are looked for by likeness too."""
-    signatures: NDArray[np.uint32]
+    signatures: NDArray[np.uint16]
 
 
 @lru_cache(maxsize=2)

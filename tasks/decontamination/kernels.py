@@ -8,12 +8,11 @@ A text with fewer tokens than n is one n-gram, of all its tokens; it matches ano
 import numpy as np
 from numba import njit
 
-from tasks.dedup.kernels import look_up, shingle, tokenise
-from tasks.dedup.text import CHARACTER, IGNORED, KIND_SHIFT, WORD
+from tasks.dedup.kernels import kind_of, look_up, shingle, tokenise
+from tasks.dedup.text import CHARACTER, IGNORED, WORD
 
 _HALF = np.uint64(32)
 _ONE = np.uint64(1)
-_SHIFT = np.uint32(KIND_SHIFT)
 
 
 @njit(cache=True, nogil=True)
@@ -46,12 +45,12 @@ def put_ngrams(data, offsets, source, target, table, width, owners, keys, found)
     longest = 0
     for row in source:
         longest = max(longest, offsets[row + 1] - offsets[row])
-    tokens = np.empty(longest + 1, np.uint64)
+    tokens, normal = np.empty(longest + 1, np.uint64), np.empty((longest + 8) // 4 * 8, np.uint8)
     low, high = np.empty(longest + 1, np.uint32), np.empty(longest + 1, np.uint32)
     digest = np.empty(2, np.uint64)
     for place in range(len(source)):
         row, owner = source[place], owners[target[place]]
-        count = tokenise(data, offsets[row], offsets[row + 1], table, tokens, digest)
+        count = tokenise(data, offsets[row], offsets[row + 1], table, tokens, normal, digest)
         for one in range(shingle(tokens, count, width, low, high)):
             if count >= width and not is_varied(tokens, one, one + width):
                 continue
@@ -66,12 +65,12 @@ def find_ngrams(data, offsets, source, target, table, width, keys, found, hits):
     longest = 0
     for row in source:
         longest = max(longest, offsets[row + 1] - offsets[row])
-    tokens = np.empty(longest + 1, np.uint64)
+    tokens, normal = np.empty(longest + 1, np.uint64), np.empty((longest + 8) // 4 * 8, np.uint8)
     low, high = np.empty(longest + 1, np.uint32), np.empty(longest + 1, np.uint32)
     digest = np.empty(2, np.uint64)
     for place in range(len(source)):
         row, into = source[place], target[place]
-        count = tokenise(data, offsets[row], offsets[row + 1], table, tokens, digest)
+        count = tokenise(data, offsets[row], offsets[row + 1], table, tokens, normal, digest)
         for one in range(shingle(tokens, count, width, low, high)):
             _, slot = find_slot(keys, low[one], high[one])
             if keys[slot] != 0:
@@ -89,7 +88,7 @@ def locate(data, at, stop, table, first, last):  # type: ignore[no-untyped-def]
     in_word = False
     while at < stop:
         entry, length = look_up(data, at, stop, table)
-        kind = entry >> _SHIFT
+        kind = kind_of(entry)
         if kind >= CHARACTER or (kind == WORD and not in_word):
             if count == first:
                 begin = at

@@ -5,10 +5,13 @@ kernels.py  compiled loops over texts: tokens, shingles, MinHash
 sketch.py   a column of texts to digests and signatures
 plan.py     bands and rows from a threshold; the plan of one search
 steps.py    what runs on a worker, one function a pass
-copies.py   the search as a whole, and what its findings do to records
+copies.py   the search as a whole
+found.py    what it found, and what that does to a shard
+released.py the signature index that a release carries, for later runs to search
 """
 
-from tasks.dedup.copies import Copy, drop_copies, drop_copies_from_table, find_copies, read_copies
+from tasks.dedup.copies import find_copies, run_some
+from tasks.dedup.found import METHODS, Copies, Parted, part_copies, read_copies
 from tasks.dedup.plan import Bands, plan_bands, s_curve
 
-__all__ = ["Bands", "Copy", "drop_copies", "drop_copies_from_table", "find_copies", "plan_bands", "read_copies", "s_curve"]
+__all__ = ["METHODS", "Bands", "Copies", "Parted", "find_copies", "part_copies", "plan_bands", "read_copies", "run_some", "s_curve"]

@@ -19,6 +19,7 @@ ROW = np.dtype(
         ("digest_low", "u8"),
         ("score", "f4"),  # -inf where there is none
         ("gated", "?"),
+        ("released", "?"),  # of an earlier release: never a copy, always the keeper
     ]
 )
 KEY = np.dtype([("key", "u8"), ("row", "i8")])
@@ -31,15 +32,16 @@ Records = NDArray[np.void]
 
 
 def save(path: Path, array: NDArray[np.generic]) -> None:
-    """Write an array; the file appears whole or not at all."""
-    with replacing(path) as file:
+    """Write an array; the file appears whole or not at all. It is not made durable: `search.json` says of which boot of the machine it is."""
+    with replacing(path, durable=False) as file:
         np.save(file, array, allow_pickle=False)
 
 
 def load(path: Path) -> Any:
     """Map an array into memory: pages that aren't touched aren't read. Raises StorageError."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        # A view without NumPy's memmap class, whose every slice costs microseconds.
+        return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     except OSError as error:
         raise storage_error(path, error, "read") from error
 
@@ -57,7 +59,7 @@ def gather_rows(plan: Plan, rows: Rows) -> Records:
     facts = np.empty(len(rows), ROW)
     parts = plan.partitions_of(rows)
     for part in np.unique(parts):
-        here = parts == part
+        here = np.flatnonzero(parts == part)
         facts[here] = load(plan.scratch_file("rows", int(part)))[rows[here] - plan.bounds[part]]
     return facts
 

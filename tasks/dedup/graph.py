@@ -1,4 +1,4 @@
-"""Compiled loops over bands and edges: keys of bands, pairs that share one, union-find, and the overlap of sets."""
+"""Compiled loops over bands and edges: keys of bands, pairs that share one, how alike they are, and union-find."""
 
 import numpy as np
 from numba import njit
@@ -26,60 +26,95 @@ def band_keys(signatures, bands, rows):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def mix_all(values):  # type: ignore[no-untyped-def]
-    """Spread 64 bits of each."""
-    mixed = np.empty(len(values), np.uint64)
-    for place in range(len(values)):
-        mixed[place] = mix(values[place])
-    return mixed
+def deal_groups(keys, ids, order):  # type: ignore[no-untyped-def]
+    """Order each group of equal keys that is larger than the window by a hash of id and key, so that each band deals it anew.
+
+    `keys` are sorted; `order` holds places, in that order at first. A smaller group's order bears on nothing.
+    """
+    start = 0
+    while start < len(keys):
+        stop = start + 1
+        while stop < len(keys) and keys[stop] == keys[start]:
+            stop += 1
+        if stop - start > WINDOW + 1:
+            hashes = np.empty(stop - start, np.uint64)
+            for place in range(start, stop):
+                hashes[place - start] = mix(ids[place] ^ keys[place])
+            order[start:stop] = start + np.argsort(hashes)
+        start = stop
 
 
 @njit(cache=True, nogil=True)
-def pair_up(keys, owners, rows):  # type: ignore[no-untyped-def]
-    """Pair each row with the next ones of equal key, at most `WINDOW`, but not with one of equal owner. `keys` are in order."""
-    room = _list_pairs(keys, owners, rows, rows[:0], rows[:0])
+def pair_up(keys, facts, rows, order, skip_equal):  # type: ignore[no-untyped-def]
+    """Pair each row with the next ones of equal key, at most `WINDOW`.
+
+    Not paired are two of equal owner, two of earlier releases and, with `skip_equal`, two equal texts, which are joined otherwise.
+    """
+    room = _list_pairs(keys, facts, rows, order, skip_equal, rows[:0], rows[:0])
     first, second = np.empty(room, np.int64), np.empty(room, np.int64)
-    _list_pairs(keys, owners, rows, first, second)
+    _list_pairs(keys, facts, rows, order, skip_equal, first, second)
     return first, second
 
 
 @njit(cache=True, nogil=True)
-def _list_pairs(keys, owners, rows, first, second):  # type: ignore[no-untyped-def]
+def _list_pairs(keys, facts, rows, order, skip_equal, first, second):  # type: ignore[no-untyped-def]
     made = 0
-    for one in range(len(keys)):
-        for other in range(one + 1, min(one + 1 + WINDOW, len(keys))):
-            if keys[other] != keys[one]:
+    for place in range(len(keys)):
+        one = facts[order[place]]
+        for follower in range(place + 1, min(place + 1 + WINDOW, len(keys))):
+            if keys[follower] != keys[place]:
                 break
-            if owners[other] == owners[one]:
+            other = facts[order[follower]]
+            if one.owner == other.owner or (one.released and other.released):
+                continue
+            if skip_equal and one.digest_high == other.digest_high and one.digest_low == other.digest_low:
                 continue
             if made < len(first):
-                first[made], second[made] = rows[one], rows[other]
+                left, right = rows[order[place]], rows[order[follower]]
+                first[made], second[made] = min(left, right), max(left, right)
             made += 1
     return made
 
 
 @njit(cache=True, nogil=True)
-def _find_root(parents, row):  # type: ignore[no-untyped-def]
-    """Follow a row to its cluster's root, halving the path."""
-    while parents[row] != row:
-        parents[row] = parents[parents[row]]
-        row = parents[row]
-    return row
+def agreement(signatures, others, left, right):  # type: ignore[no-untyped-def]
+    """Compare signatures pair by pair: the share of places at which two have the same value."""
+    result = np.empty(len(left), np.float32)
+    lanes = signatures.shape[1]
+    for pair in range(len(left)):
+        one, other = signatures[left[pair]], others[right[pair]]
+        equal = 0
+        for lane in range(lanes):
+            equal += one[lane] == other[lane]
+        result[pair] = equal / lanes
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _find_root(parents, node):  # type: ignore[no-untyped-def]
+    """Follow a node to its cluster's root, halving the path."""
+    while parents[node] != node:
+        parents[node] = parents[parents[node]]
+        node = parents[node]
+    return node
 
 
 @njit(cache=True, nogil=True)
 def unite(parents, first, second):  # type: ignore[no-untyped-def]
-    """Join the clusters of each pair. The root is the least row, so that no order of edges matters."""
+    """Join the clusters of each pair and say which pairs joined two. A root is its cluster's least node, so that no order of edges matters to it."""
+    joined = np.zeros(len(first), np.bool_)
     for edge in range(len(first)):
         one, other = _find_root(parents, first[edge]), _find_root(parents, second[edge])
         parents[max(one, other)] = min(one, other)
+        joined[edge] = one != other
+    return joined
 
 
 @njit(cache=True, nogil=True)
-def flatten(parents, rows):  # type: ignore[no-untyped-def]
-    """Point rows straight at their roots."""
-    for row in rows:
-        parents[row] = _find_root(parents, row)
+def flatten(parents):  # type: ignore[no-untyped-def]
+    """Point nodes straight at their roots."""
+    for node in range(len(parents)):
+        parents[node] = _find_root(parents, node)
 
 
 @njit(cache=True, nogil=True)

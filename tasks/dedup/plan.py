@@ -61,15 +61,30 @@ def least_agreement(threshold: float, permutations: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """One file of an earlier release's signature index."""
+
+    release: str
+    """name/version."""
+    path: Path
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """One search, as each worker needs it. A record's row number is its place in all the shards, read in order."""
+    """One search, as each worker needs it. A record's row number is its place in all the shards, read in order; earlier releases' rows follow."""
 
     kind: Kind
     options: DedupOptions
     scratch: Path
     """Where the passes leave what the next one reads: on a disk that all workers see."""
-    partitions: tuple[tuple[Path, ...], ...]
-    """Shards that are read by one task."""
+    shards: tuple[Path, ...]
+    starts: tuple[int, ...]
+    """Shard i holds the rows from starts[i] up to starts[i + 1]."""
+    groups: tuple[tuple[int, int], ...]
+    """The first shard of each partition, and the one after its last: shards that are read by one task."""
+    earlier: tuple[Earlier, ...]
+    """Each is a partition of its own, after those of the shards."""
     bounds: tuple[int, ...]
     """Partition i holds the rows from bounds[i] up to bounds[i + 1]."""
     buckets: int
@@ -84,6 +99,16 @@ class Plan:
     def signature(self) -> int:
         """Length of a signature; 0 where only exact copies are looked for."""
         return self.near.permutations if self.options.near else 0
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions there are."""
+        return len(self.bounds) - 1
+
+    @property
+    def own_rows(self) -> int:
+        """How many rows are of this run."""
+        return self.starts[-1]
 
     def partitions_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Which partition holds each row."""

@@ -1,5 +1,6 @@
 """A column of texts to what copies are found by: digests, MinHash signatures and, where asked, shingle sets."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -23,8 +24,18 @@ class Sketches:
     """[n, 2]: 128 bits of the normalised text."""
     counts: NDArray[np.int32]
     """Shingles of a text, repeats counted; 0 for a text without a token, which has no near-copies; -1 for a null, which has no copies."""
-    signatures: NDArray[np.uint32]
+    signatures: NDArray[np.uint16]
     """[n, permutations]."""
+
+    @staticmethod
+    def none(permutations: int) -> "Sketches":
+        """Of no texts."""
+        return Sketches(np.empty((0, 2), np.uint64), np.empty(0, np.int32), np.empty((0, permutations), np.uint16))
+
+    @staticmethod
+    def joined(parts: Sequence["Sketches"]) -> "Sketches":
+        """Of all these, in order."""
+        return Sketches(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("digests", "counts", "signatures")))
 
 
 @dataclass(frozen=True, slots=True)

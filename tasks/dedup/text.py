@@ -19,11 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+NORMALISATION = "nfkc-lower-tokens/1"
+"""Names these rules and the hashes made by them: signatures of another name can't be compared."""
+
 SPACE, IGNORED, PUNCTUATION, WORD, CHARACTER, SYMBOL, COMPLEX = range(7)
 """Kinds of code points. A COMPLEX one changes its neighbours or its number under NFKC: its whole text goes through Arrow's normaliser first."""
 
-KIND_SHIFT = 24
-"""A table entry is `kind << 24 | normalised code point`."""
+POINT_BITS, IN_WORD, IS_TOKEN, IS_BLANK, KIND_SHIFT, HASH_SHIFT = 21, 21, 22, 23, 24, 32
+"""A table entry: the normalised code point in the lower 21 bits, a blank's being 32; a bit each for part of a word, a token by itself, and a blank; the
+kind; and in the upper half a hash of the code point."""
 
 LIMIT = 0x33480
 """Code points from here on are unassigned, tags or private, and count as words."""
@@ -86,7 +90,7 @@ _KIND_OF = {"Z": SPACE, "Cc": SPACE, "Cf": IGNORED, "P": PUNCTUATION, "L": WORD,
 _HANGUL_JAMO = slice(0x1100, 0x1200)
 _SURROGATES = slice(0xD800, 0xE000)
 
-Table = NDArray[np.uint32]
+Table = NDArray[np.uint64]
 
 
 def normalise(texts: pa.Array) -> pa.Array:
@@ -110,11 +114,16 @@ def normal_table() -> Table:
     """Map code points of text that `normalise` has been through: nothing is complex any more."""
     raw = raw_table()
     plain = _entries(_kinds(), np.arange(LIMIT, dtype=np.uint32))
-    return np.where(raw >> KIND_SHIFT == COMPLEX, plain, raw).astype(np.uint32)
+    return np.where((raw >> np.uint64(KIND_SHIFT)) & np.uint64(7) == COMPLEX, plain, raw)
 
 
 def _entries(kinds: NDArray[np.integer], target: NDArray[np.uint32]) -> Table:
-    return (kinds.astype(np.uint32) << np.uint32(KIND_SHIFT)) | target
+    points = np.where(kinds == SPACE, ord(" "), target).astype(np.uint64)
+    hashes = (points + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(HASH_SHIFT)
+    alone = np.isin(kinds, (CHARACTER, SYMBOL))
+    for bit, held in ((IN_WORD, kinds == WORD), (IS_TOKEN, alone), (IS_BLANK, kinds == SPACE)):
+        points |= held.astype(np.uint64) << np.uint64(bit)
+    return hashes << np.uint64(HASH_SHIFT) | kinds.astype(np.uint64) << np.uint64(KIND_SHIFT) | points
 
 
 def _letters() -> pa.Array:

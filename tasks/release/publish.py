@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infra.storage import storage_error, sync_folder, write_table, write_text
+from infra.storage import PUBLISHED, storage_error, sync_folder, write_table, write_text
 from schemas.errors import AccountingError, NotFoundError, StorageError
 from schemas.identity import stable_share
 from schemas.records import Drop
@@ -184,7 +184,7 @@ class _SplitWriter:
         return self._written
 
     def _write(self, table: pa.Table) -> None:
-        write_table(self._folder / f"part-{self._files:05d}.parquet", table)
+        write_table(self._folder / f"part-{self._files:05d}.parquet", table, **PUBLISHED)
         self._written += table.num_rows
         self._files += 1
 

@@ -2,14 +2,12 @@
 
 import time
 
-from infra.storage import read_table, write_records, write_table
-from schemas.records import Drop
+from infra.storage import read_table, write_table
 from schemas.run import ShardReport
-from tasks.dedup import drop_copies_from_table, find_copies
+from tasks.dedup import find_copies, part_copies, read_copies
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
 from tasks.stages.fan_out import on_dask, stage_task
-from tasks.tally import tally
 
 
 @stage_task
@@ -26,7 +24,7 @@ def dedup_shard(job: Job, shard: int) -> ShardReport:
     """Drop one shard's copies."""
     started = time.monotonic()
     conversations = read_table(job.folder.part("filter", shard))
-    kept, drops = drop_copies_from_table(conversations, job.folder.root / "dedup" / "work" / "copies.parquet", "conversation", stage="dedup")
-    write_table(job.folder.part("dedup", shard), kept)
-    write_records(job.folder.dropped("dedup", shard), sorted(drops, key=lambda drop: drop.drop_id), Drop)
-    return ShardReport(conversations.num_rows, kept.num_rows, tally(drops), seconds=time.monotonic() - started)
+    parted = part_copies(conversations, read_copies(job.folder.root / "dedup" / "work", shard), "conversation", stage="dedup")
+    write_table(job.folder.part("dedup", shard), parted.kept)
+    write_table(job.folder.dropped("dedup", shard), parted.drops)
+    return ShardReport(conversations.num_rows, parted.kept.num_rows, parted.dropped, seconds=time.monotonic() - started)

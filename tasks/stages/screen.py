@@ -4,12 +4,13 @@ import time
 from functools import partial
 from pathlib import Path
 
-from infra.storage import read_records, write_records
+from infra.storage import read_records, read_table, write_records
+from schemas.contract import from_table
 from schemas.records import Drop, Prompt, drop_record
 from schemas.run import ShardReport
 from tasks.decontamination.benchmarks import keep_benchmarks
 from tasks.decontamination.screening import drop_contaminated_prompts
-from tasks.dedup import drop_copies, find_copies, read_copies
+from tasks.dedup import find_copies, part_copies, read_copies
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
 from tasks.stages.fan_out import on_dask, stage_task
@@ -36,19 +37,18 @@ def screen_prompts(run: Run, parts: list[Path]) -> int:
 def screen_shard(job: Job, shard: int, *, longest: int, benchmarks: Path | None) -> ShardReport:
     """Screen one shard of prompts."""
     started = time.monotonic()
-    prompts = read_records(job.folder.part("screen/in", shard), Prompt)
+    given = read_table(job.folder.part("screen/in", shard))
     drops = read_records(job.folder.dropped("screen/in", shard), Drop)
-    rows_in = len(prompts) + len(drops)
-    copies = read_copies(job.folder.root / "screen" / "work" / "copies.parquet", [prompt.prompt_id for prompt in prompts])
-    prompts, copied = drop_copies(prompts, copies, stage="screen")
-    prompts, contaminated = drop_contaminated_prompts(prompts, benchmarks)
+    rows_in = given.num_rows + len(drops)
+    parted = part_copies(given, read_copies(job.folder.root / "screen" / "work", shard), "prompt", stage="screen")
+    prompts, contaminated = drop_contaminated_prompts(from_table(parted.kept, Prompt), benchmarks)
     kept = [prompt for prompt in prompts if estimate_tokens(prompt) <= longest]
     long = [
         drop_record(prompt, stage="screen", reason="prompt_too_long", detail=f"about {estimate_tokens(prompt)} tokens, at most {longest} fit")
         for prompt in prompts
         if estimate_tokens(prompt) > longest
     ]
-    drops = sorted([*drops, *copied, *contaminated, *long], key=lambda drop: drop.drop_id)
+    drops = sorted([*drops, *from_table(parted.drops, Drop), *contaminated, *long], key=lambda drop: drop.drop_id)
     write_records(job.folder.part("screen", shard), kept, Prompt)
     write_records(job.folder.dropped("screen", shard), drops, Drop)
     return ShardReport(rows_in, len(kept), tally(drops), seconds=time.monotonic() - started)

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import pyarrow as pa
-
 from infra.settings import Settings
 from infra.storage import RunFolder, read_records, write_records, write_table
 from schemas.contract import to_table
 from schemas.records import Conversation, Drop, Prompt
 from tasks.catalogue import LoadedFilter
 from tasks.decontamination.benchmarks import BenchmarkText
+from tasks.dedup.found import note_found
 from tasks.rollout import Cast
 from tasks.run_state import Job
 from tasks.stages.filter import filter_shard
@@ -17,7 +16,6 @@ from tasks.stages.screen import screen_shard
 from tests.tasks.builders import a_conversation, a_prompt
 
 LEAKED = "Tom has three red apples and buys four green ones at the market on a rainy Monday morning."
-NO_COPIES = pa.table({"record_id": pa.array([], pa.string())})
 
 
 def a_job(folder: Path) -> Job:
@@ -34,7 +32,7 @@ def test_a_contaminated_prompt_is_gone_before_it_is_answered(tmp_path: Path) -> 
     clean, leaked = a_prompt("What is rust?"), a_prompt(f"Solve: {LEAKED}")
     write_records(job.folder.part("screen/in", 0), [clean, leaked], Prompt)
     write_records(job.folder.dropped("screen/in", 0), [], Drop)
-    write_table(job.folder.root / "screen" / "work" / "copies.parquet", NO_COPIES)
+    note_found(job.folder.root / "screen" / "work", [0], [])
     report = screen_shard(job, 0, longest=1000, benchmarks=kept_benchmarks(tmp_path))
     assert read_records(job.folder.part("screen", 0), Prompt) == [clean]
     assert [drop.points_to for drop in read_records(job.folder.dropped("screen", 0), Drop)] == ["sums:17"]

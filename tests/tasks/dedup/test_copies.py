@@ -8,13 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.storage import read_table, write_records
-from schemas.contract import to_table
+from infra.storage import write_records
+from schemas.contract import from_table, to_table
 from schemas.errors import StorageError
 from schemas.recipe import DedupOptions, NearOptions
-from schemas.records import Conversation, Prompt
-from tasks.dedup import Copy, drop_copies, drop_copies_from_table, find_copies, read_copies
+from schemas.records import Conversation, Drop, Prompt, drop_record
+from tasks.dedup import Copies, find_copies, part_copies, read_copies
 from tests.tasks.builders import a_conversation, a_prompt, rewarded
+from tests.tasks.dedup.found import Copy, copies_in, files_of
 from tests.tasks.dedup.reference import edited, similarity, some_text
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def copies_of(
     shards = [folder / f"part-{number:05}.parquet" for number in range(len(bounds) - 1)]
     for shard, start, stop in zip(shards, bounds, bounds[1:], strict=False):
         write_records(shard, records[start:stop], record)
-    found = find_copies(client, shards, folder / "work", options, kind="conversation" if record is Conversation else "prompt")
-    return read_copies(found, [id_of(one) for one in records])
+    find_copies(client, shards, folder / "work", options, kind="conversation" if record is Conversation else "prompt")
+    return copies_in(folder / "work", shards)
 
 
 def id_of(record: Prompt | Conversation) -> str:
@@ -68,11 +69,15 @@ def test_find_copies_finds_near_and_exact_copies_and_names_the_keeper(two_worker
         assert copy.similarity == pytest.approx(1 if same else similarity(text, edited(text, 3)), abs=0.15)
 
 
-def test_find_copies_lists_copies_in_the_order_of_ids(two_workers: "Client", tmp_path: Path) -> None:
-    copies_of(two_workers, tmp_path, some_prompts(), cuts=[5, 20])
-    table = read_table(tmp_path / "work" / "copies.parquet")
-    assert table.column_names == ["record_id", "keeper_id", "method", "similarity"]
-    assert table["record_id"].to_pylist() == sorted(table["record_id"].to_pylist())
+def test_read_copies_gives_a_shards_copies_by_their_places_in_it(two_workers: "Client", tmp_path: Path) -> None:
+    prompts = some_prompts()
+    found = copies_of(two_workers, tmp_path, prompts, cuts=[5, 20])
+    for shard, first in enumerate((0, 5, 20)):
+        copies = read_copies(tmp_path / "work", shard)
+        places = copies.records["row"].tolist()
+        assert places == sorted(places)
+        assert [found[id_of(prompts[first + place])].keeper_id for place in places] == copies.keepers
+    assert sum(len(read_copies(tmp_path / "work", shard).records) for shard in range(3)) == len(found)
 
 
 def test_find_copies_keeps_the_best_scored_of_those_without_a_gate(two_workers: "Client", tmp_path: Path) -> None:
@@ -160,12 +165,12 @@ def test_copies_do_not_depend_on_order_or_shards(two_workers: "Client", tmp_path
 
 
 @pytest.mark.parametrize("options", [DEFAULT, VERIFIED], ids=["estimated", "verified"])
-def test_one_worker_and_two_write_the_same_bytes(two_workers: "Client", one_worker: "Client", tmp_path: Path, options: DedupOptions) -> None:
+def test_one_worker_and_two_find_the_same(two_workers: "Client", one_worker: "Client", tmp_path: Path, options: DedupOptions) -> None:
     prompts = some_prompts(40, copies=3)
     written = []
     for name, client in (("one", one_worker), ("two", two_workers)):
         copies_of(client, tmp_path / name, prompts, options, cuts=[10, 30, 31, 70])
-        written.append((tmp_path / name / "work" / "copies.parquet").read_bytes())
+        written.append(copies_in(tmp_path / name / "work", sorted((tmp_path / name).glob("part-*.parquet"))))
     assert written[0] == written[1]
 
 
@@ -180,20 +185,19 @@ def test_a_large_cluster_of_equal_texts_is_one(two_workers: "Client", tmp_path: 
 def test_nothing_to_search_gives_no_copies(two_workers: "Client", tmp_path: Path) -> None:
     assert copies_of(two_workers, tmp_path / "no rows", []) == {}
     assert copies_of(two_workers, tmp_path / "one row", [a_prompt()], VERIFIED) == {}
-    assert read_table(find_copies(two_workers, [], tmp_path / "no shards", DEFAULT, kind="prompt")).num_rows == 0
+    find_copies(two_workers, [], tmp_path / "no shards", DEFAULT, kind="prompt")
+    assert len(read_copies(tmp_path / "no shards", 0).records) == 0
 
 
 def test_a_finished_search_is_not_repeated_and_a_changed_one_is(two_workers: "Client", tmp_path: Path) -> None:
-    prompts = some_prompts()
-    first = copies_of(two_workers, tmp_path, prompts)
-    copies = tmp_path / "work" / "copies.parquet"
-    shards = sorted(tmp_path.glob("part-*.parquet"))
-    before = copies.stat().st_mtime_ns
-    assert find_copies(two_workers, shards, tmp_path / "work", DEFAULT, kind="prompt") == copies
-    assert copies.stat().st_mtime_ns == before
-    find_copies(two_workers, shards, tmp_path / "work", DedupOptions(near=None), kind="prompt")
-    assert 0 < read_table(copies).num_rows < len(first)
-    assert not (tmp_path / "work" / "scratch").exists()
+    first = copies_of(two_workers, tmp_path, some_prompts())
+    shards, work = sorted(tmp_path.glob("part-*.parquet")), tmp_path / "work"
+    before = files_of(work)
+    find_copies(two_workers, shards, work, DEFAULT, kind="prompt")
+    assert files_of(work) == before
+    find_copies(two_workers, shards, work, DedupOptions(near=None), kind="prompt")
+    assert 0 < len(copies_in(work, shards)) < len(first)
+    assert not (work / "scratch").exists()
 
 
 def test_a_missing_or_damaged_shard_is_named(two_workers: "Client", tmp_path: Path) -> None:
@@ -204,22 +208,23 @@ def test_a_missing_or_damaged_shard_is_named(two_workers: "Client", tmp_path: Pa
         find_copies(two_workers, [tmp_path / "damaged.parquet"], tmp_path / "work", DEFAULT, kind="prompt")
 
 
-def test_drop_copies_parts_records_and_points_at_the_keeper() -> None:
-    kept, exact, near = a_prompt("a"), a_prompt("b"), a_prompt("c")
-    found = {id_of(exact): Copy(id_of(kept), "exact", 1.0), id_of(near): Copy("far away", "near", 0.875)}
-    remaining, drops = drop_copies([exact, kept, near], found, stage="screen")
-    assert remaining == [kept]
-    assert [(drop.record_id, drop.stage, drop.reason, drop.points_to, drop.similarity) for drop in drops] == [
-        (id_of(exact), "screen", "exact_duplicate", id_of(kept), 1.0),
-        (id_of(near), "screen", "near_duplicate", "far away", 0.875),
-    ]
-
-
-def test_drop_copies_from_table_does_the_same_without_objects(two_workers: "Client", tmp_path: Path) -> None:
+def test_part_copies_parts_a_shard_into_kept_rows_and_drops_that_point_at_their_keepers(two_workers: "Client", tmp_path: Path) -> None:
     prompts = some_prompts()
     found = copies_of(two_workers, tmp_path, prompts)
-    kept, drops = drop_copies(prompts, found, stage="screen")
-    table, same_drops = drop_copies_from_table(to_table(prompts, Prompt), tmp_path / "work" / "copies.parquet", "prompt", stage="screen")
-    assert table.equals(to_table(kept, Prompt))
-    assert same_drops == drops
-    assert len(kept) + len(drops) == len(prompts)
+    parted = part_copies(to_table(prompts, Prompt), read_copies(tmp_path / "work", 0), "prompt", stage="screen")
+    assert parted.kept.equals(to_table([one for one in prompts if id_of(one) not in found], Prompt))
+    drops = from_table(parted.drops, Drop)
+    assert [drop.drop_id for drop in drops] == sorted(drop.drop_id for drop in drops)
+    assert {drop.record_id: Copy(str(drop.points_to), drop.reason.removesuffix("_duplicate"), float(drop.similarity or 0)) for drop in drops} == found
+    assert sum(parted.dropped.values()) == len(drops) == len(found)
+    for drop in drops:
+        one = next(one for one in prompts if id_of(one) == drop.record_id)
+        assert drop == drop_record(one, stage="screen", reason=drop.reason, detail=drop.detail, points_to=drop.points_to, similarity=drop.similarity)
+
+
+def test_part_copies_leaves_a_shard_without_copies_as_it_is() -> None:
+    table = to_table([a_prompt("a")], Prompt)
+    parted = part_copies(table, Copies.none(), "prompt", stage="screen")
+    assert parted.kept.equals(table)
+    assert parted.drops.num_rows == 0
+    assert parted.dropped == {}

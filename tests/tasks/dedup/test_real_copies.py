@@ -11,8 +11,9 @@ import pytest
 from infra.storage import write_records
 from schemas.recipe import DedupOptions, NearOptions
 from schemas.records import Prompt
-from tasks.dedup import find_copies, read_copies
+from tasks.dedup import find_copies
 from tests.tasks.builders import a_prompt
+from tests.tasks.dedup.found import copies_in
 from tests.tasks.dedup.reference import similarity
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def test_templates_of_one_example_are_found_where_they_are_alike(two_workers: "C
     shard = tmp_path / "part-00000.parquet"
     write_records(shard, [prompt for prompt, _ in texts.values()], Prompt)
     options = DedupOptions(near=NearOptions(verify=True))
-    found = read_copies(find_copies(two_workers, [shard], tmp_path / "work", options, kind="prompt"), texts)
+    find_copies(two_workers, [shard], tmp_path / "work", options, kind="prompt")
+    found = copies_in(tmp_path / "work", [shard])
     clusters: dict[str, set[str]] = defaultdict(set)
     for one in texts:
         clusters[found[one].keeper_id if one in found else one].add(one)

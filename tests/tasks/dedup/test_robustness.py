@@ -12,12 +12,13 @@ import pytest
 
 from infra.cluster import open_cluster
 from infra.settings import Settings
-from infra.storage import read_table, write_records
+from infra.storage import write_records
 from schemas.errors import GristmillError
 from schemas.recipe import DedupOptions
 from schemas.records import Prompt
 from tasks.dedup import find_copies
 from tests.tasks.builders import a_prompt
+from tests.tasks.dedup.found import Copy, copies_in
 from tests.tasks.dedup.reference import edited, some_text
 
 SHARDS, FAMILIES = 12, 40
@@ -37,10 +38,11 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(shards: list[Path], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def undisturbed(shards: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Copy]:
     folder = tmp_path_factory.mktemp("undisturbed")
     with open_cluster(Settings(data=folder, dask_workers=2)) as client:
-        return find_copies(client, shards, folder / "work", DedupOptions(), kind="prompt").read_bytes()
+        find_copies(client, shards, folder / "work", DedupOptions(), kind="prompt")
+    return copies_in(folder / "work", shards)
 
 
 def when_sketched(work: Path, shards: int, act: Callable[[], object]) -> threading.Thread:
@@ -58,18 +60,18 @@ def when_sketched(work: Path, shards: int, act: Callable[[], object]) -> threadi
 
 
 @pytest.mark.slow
-def test_a_worker_killed_in_mid_stage_changes_nothing(shards: list[Path], undisturbed: bytes, tmp_path: Path) -> None:
+def test_a_worker_killed_in_mid_stage_changes_nothing(shards: list[Path], undisturbed: dict[str, Copy], tmp_path: Path) -> None:
     with open_cluster(Settings(data=tmp_path, dask_workers=2)) as client:
         victim = next(iter(client.run(os.getpid).values()))
         killer = when_sketched(tmp_path / "work", 2, lambda: os.kill(victim, signal.SIGKILL))
-        found = find_copies(client, shards, tmp_path / "work", DedupOptions(), kind="prompt")
+        find_copies(client, shards, tmp_path / "work", DedupOptions(), kind="prompt")
         killer.join()
         assert victim not in client.run(os.getpid).values()
-    assert found.read_bytes() == undisturbed
+    assert copies_in(tmp_path / "work", shards) == undisturbed
 
 
 @pytest.mark.slow
-def test_a_search_that_lost_its_scheduler_goes_on_where_it_stopped(shards: list[Path], undisturbed: bytes, tmp_path: Path) -> None:
+def test_a_search_that_lost_its_scheduler_goes_on_where_it_stopped(shards: list[Path], undisturbed: dict[str, Copy], tmp_path: Path) -> None:
     with open_cluster(Settings(data=tmp_path, dask_workers=1)) as client:
         breaker = when_sketched(tmp_path / "work", 2, lambda: client.close(timeout=1))
         with pytest.raises(GristmillError, match="run the same command again"):
@@ -88,9 +90,9 @@ def test_a_search_that_lost_its_scheduler_goes_on_where_it_stopped(shards: list[
 
         looker = threading.Thread(target=look)
         looker.start()
-        found = find_copies(client, shards, tmp_path / "work", DedupOptions(), kind="prompt")
+        find_copies(client, shards, tmp_path / "work", DedupOptions(), kind="prompt")
         looker.join()
-    assert found.read_bytes() == undisturbed
+    assert copies_in(tmp_path / "work", shards) == undisturbed
     assert kept.is_set()
 
 
@@ -104,13 +106,11 @@ def test_memory_is_bounded_by_partitions_not_by_the_corpus(tmp_path: Path) -> No
         write_records(path, [a_prompt(" ".join(rng.choices(passages, k=200))) for _ in range(125)], Prompt)
     with open_cluster(Settings(data=tmp_path, dask_workers=1, dask_memory="450MiB")) as client:
         worker = next(iter(client.run(os.getpid).values()))
-        found = find_copies(client, paths, tmp_path / "work", DedupOptions(), kind="prompt")
+        find_copies(client, paths, tmp_path / "work", DedupOptions(), kind="prompt")
         assert list(client.run(os.getpid).values()) == [worker]
-    assert read_table(found).num_rows == 0
+    assert copies_in(tmp_path / "work", paths) == {}
 
 
-def test_find_copies_found_the_planted_ones(shards: list[Path], undisturbed: bytes, tmp_path: Path) -> None:
-    (tmp_path / "copies.parquet").write_bytes(undisturbed)
-    found = read_table(tmp_path / "copies.parquet")
-    assert found.num_rows == SHARDS * FAMILIES
-    assert min(found["similarity"].to_pylist()) > 0.8
+def test_find_copies_found_the_planted_ones(undisturbed: dict[str, Copy]) -> None:
+    assert len(undisturbed) == SHARDS * FAMILIES
+    assert min(copy.similarity for copy in undisturbed.values()) > 0.8

@@ -27,9 +27,9 @@ def test_signatures_of_unlike_texts_share_nothing() -> None:
     assert np.mean(made.signatures[0] == made.signatures[1]) == 0
 
 
-def test_signature_values_are_spread_evenly_over_32_bits() -> None:
+def test_signature_values_are_spread_evenly_over_16_bits() -> None:
     made = sketch(pa.array([f"w{number}" for number in range(4000)]), shingle=1, permutations=8)
-    shares = made.signatures.astype(np.float64) / 2**32
+    shares = made.signatures.astype(np.float64) / 2**16
     assert np.allclose(shares.mean(axis=0), 0.5, atol=0.025)
     assert np.allclose(shares.std(axis=0), 1 / math.sqrt(12), atol=0.015)
 
