@@ -89,12 +89,14 @@ def ours(documents: list[Document], folder: Path) -> Iterator[Finding]:
             dedup(client, shards[:2], folder / "warm", options)
             started, cpu = time.perf_counter(), cpu_of_all(client)
             with watch_descendants() as peak:
-                copies = dedup(client, shards, folder / f"ours-{verify}", options)
+                dedup(client, shards, folder / f"ours-{verify}", options)
             seconds, cpu = time.perf_counter() - started, cpu_of_all(client) - cpu
-            yield Finding("gristmill, verified" if verify else "gristmill", seconds, cpu, peak.rss, labels_of(ids, copies))
+            yield Finding(
+                "gristmill, verified" if verify else "gristmill", seconds, cpu, peak.rss, labels_of(ids, folder / f"ours-{verify}" / "work", len(shards))
+            )
 
 
-def dedup(client: "Client", shards: list[Path], folder: Path, options: DedupOptions) -> Path:
+def dedup(client: "Client", shards: list[Path], folder: Path, options: DedupOptions) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     find_copies(client, shards, folder / "work", options, kind="prompt")
     run_some(client, partial(part_shard, shards, folder), range(len(shards)))
@@ -124,11 +126,13 @@ def write_shards(documents: list[Document], folder: Path) -> list[str]:
     return [prompt.prompt_id for prompt in prompts]
 
 
-def labels_of(ids: list[str], copies: Path) -> list[int]:
-    rows = {one: row for row, one in enumerate(ids)}
+def labels_of(ids: list[str], work: Path, shards: int) -> list[int]:
+    rows, size = {one: row for row, one in enumerate(ids)}, -(-len(ids) // shards)
     labels = list(range(len(ids)))
-    for found in pq.read_table(copies).to_pylist():
-        labels[rows[found["record_id"]]] = rows[found["keeper_id"]]
+    for shard in range(shards):
+        copies = read_copies(work, shard)
+        for place, keeper in zip(copies.records["row"].tolist(), copies.keepers, strict=True):
+            labels[shard * size + place] = rows[keeper]
     return labels
 
 

@@ -124,6 +124,8 @@ class DedupOptions(Strict):
     """Drop copies after normalisation (NFKC, case, white space)."""
     near: NearOptions | None = NearOptions()
     """Drop near-copies; null leaves them."""
+    against: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")], ...] = ()
+    """Earlier releases, each as name/version: copies of their rows go too, found by their signature index. `dedup.against` is also screened against."""
 
 
 class ScreenOptions(Strict):

@@ -255,13 +255,21 @@ def _fingerprint(loaded: LoadedRecipe) -> str:
     return content_id("recipe", [whole, cards, files + benchmarks])
 
 
-_LATER: tuple[tuple[str, str, Any], ...] = (("", "use", "training"), ("score", "attribute", None), ("score", "marks", None))
+_LATER: tuple[tuple[str, str, Any], ...] = (
+    ("", "use", "training"),
+    ("score", "attribute", None),
+    ("score", "marks", None),
+    ("dedup", "against", []),
+    ("screen.dedup", "against", []),
+)
 """Keys that recipes have got since the first release, and their defaults: a recipe that leaves them so is the run that it was before."""
 
 
 def _without_later_defaults(whole: dict[str, Any]) -> dict[str, Any]:
     for part, key, default in _LATER:
-        holder = whole[part] if part else whole
+        holder: Any = whole
+        for name in filter(None, part.split(".")):
+            holder = holder[name]
         if holder and holder[key] == default:
             del holder[key]
     return whole

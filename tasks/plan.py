@@ -13,6 +13,7 @@ from schemas.model_card import ModelCard
 from schemas.recipe import NearOptions
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedRecipe, LoadedResponse, LoadedTechnique
+from tasks.earlier import check_earlier
 from tasks.run_state import open_addresses, refuse_unable
 
 # A technique's instruction or a question it wrote is some 60 to 150 tokens.
@@ -76,6 +77,7 @@ class Plan:
 
 def plan(loaded: LoadedRecipe, settings: Settings, *, check: bool = True) -> Plan:
     """Plan a run; engines that can't be reached are part of the plan, not an error."""
+    check_earlier(loaded.recipe, settings.data)
     prompts = sum(one.requested for one in loaded.prompts)
     answered = [(one, sum(tech.requested for tech in loaded.prompts if one.answers(tech.name)) * one.samples) for one in loaded.responses]
     conversations = sum(rows for _, rows in answered)

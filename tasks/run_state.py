@@ -22,6 +22,7 @@ from schemas.errors import GristmillError, RunInterruptedError, StorageError
 from schemas.records import Provenance
 from schemas.run import RunRecord, RunStatus, ShardReport
 from tasks.catalogue import LoadedRecipe
+from tasks.earlier import check_earlier
 from tasks.progress import HUB, Calls
 from tasks.rollout import Cast
 
@@ -171,6 +172,7 @@ def _prepare(loaded: LoadedRecipe, settings: Settings, ledger: Ledger, record: R
     from tasks.prefect_view import RunView
 
     HUB.start(run_id=record.run_id, name=record.name, rehearsal=record.rehearsal)
+    check_earlier(loaded.recipe, settings.data)
     folder = RunFolder(settings.data, record.run_id)
     write_text(folder.root / "recipe.yaml", loaded.path.read_text(encoding="utf-8"))
     CallStore(settings.data / "calls").sweep(settings.data / "journal", {record.run_id})

@@ -34,8 +34,8 @@ def sketch_partition(plan: Plan, part: int) -> None:
     if done.exists():
         return
     if part >= len(plan.groups):
-        rows, *made = read_index(plan.earlier[part - len(plan.groups)], plan.signature)
-        _save_keys(plan, part, rows, Sketches(*made))
+        rows, digests, counts, signatures = read_index(plan.earlier[part - len(plan.groups)], plan.signature)
+        _save_keys(plan, part, rows, Sketches(digests, counts, signatures))
         save(done, rows)
         return
     facts: list[Records] = [np.empty(0, ROW)]

@@ -23,6 +23,7 @@ from schemas.errors import AccountingError, NotFoundError, StorageError
 from schemas.identity import stable_share
 from schemas.records import Drop
 from schemas.run import ReleaseRecord
+from tasks.dedup.released import write_indexes
 from tasks.grading import reduction_of
 from tasks.release.accounts import Account, draw_accounts, refuse_account_faults
 from tasks.release.card import pretty_json, write_card, write_notice
@@ -126,6 +127,8 @@ def _build(building: _Building) -> None:
     created = datetime.now(UTC).isoformat(timespec="seconds")
     rehearsal = building.inputs.rehearsal or building.usage.rehearsal
     building.inputs = replace(building.inputs, rehearsal=rehearsal, finished_at=created)
+    recipe = building.inputs.recipe
+    write_indexes(building.folder, {"prompt": recipe.screen.dedup, "conversation": recipe.dedup})
     _write_documents(building, obligations, accounts)
     write_text(building.folder / MANIFEST, pretty_json(_manifest(building, obligations, accounts, created)))
 

@@ -5,6 +5,7 @@ import time
 from infra.storage import read_table, write_table
 from schemas.run import ShardReport
 from tasks.dedup import find_copies, part_copies, read_copies
+from tasks.earlier import earlier_conversations
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
 from tasks.stages.fan_out import on_dask, stage_task
@@ -15,7 +16,8 @@ def dedup_conversations(run: Run, shards: int) -> None:
     """Find copies over all shards, then drop them shard by shard."""
     if len(run.committed("dedup", shards)) < shards:
         inputs = [run.folder.part("filter", shard) for shard in range(shards)]
-        find_copies(run.client, inputs, run.folder.root / "dedup" / "work", run.loaded.recipe.dedup, kind="conversation")
+        options, earlier = run.loaded.recipe.dedup, earlier_conversations(run.loaded.recipe, run.settings.data)
+        find_copies(run.client, inputs, run.folder.root / "dedup" / "work", options, kind="conversation", earlier=earlier)
     on_dask(run, "dedup", dedup_shard, range(shards))
     HUB.stage_ends("dedup")
 

@@ -11,6 +11,7 @@ from schemas.run import ShardReport
 from tasks.decontamination.benchmarks import keep_benchmarks
 from tasks.decontamination.screening import drop_contaminated_prompts
 from tasks.dedup import find_copies, part_copies, read_copies
+from tasks.earlier import earlier_prompts
 from tasks.progress import HUB
 from tasks.run_state import Job, Run
 from tasks.stages.fan_out import on_dask, stage_task
@@ -26,7 +27,8 @@ def screen_prompts(run: Run, parts: list[Path]) -> int:
     if len(committed) < shards:
         reshard_prompts(parts, run.folder, "screen/in", shards)
         inputs = run.folder.parts("screen/in")
-        find_copies(run.client, inputs, run.folder.root / "screen" / "work", run.loaded.recipe.screen.dedup, kind="prompt")
+        options, earlier = run.loaded.recipe.screen.dedup, earlier_prompts(run.loaded.recipe, run.settings.data)
+        find_copies(run.client, inputs, run.folder.root / "screen" / "work", options, kind="prompt", earlier=earlier)
     benchmarks = keep_benchmarks(run.loaded.recipe.decontaminate, run.loaded.path.parent, run.folder.root / "benchmarks.parquet")
     work = partial(screen_shard, longest=run.loaded.longest_prompt(), benchmarks=benchmarks)
     on_dask(run, "screen", work, range(shards))

@@ -30,7 +30,7 @@ def test_publish_release_lays_out_the_whole_release(tmp_path: Path) -> None:
     folder = Path(record.path)
     assert folder == tmp_path / "releases" / "small" / "v1"
     assert {path.name for path in folder.iterdir()} == {
-        *("README.md", "NOTICE", "manifest.json", "report.html", "recipe.yaml", "expectations", "sft", "preferences", "prompts", "dropped")
+        *("README.md", "NOTICE", "manifest.json", "report.html", "recipe.yaml", "expectations", "sft", "preferences", "prompts", "dropped", "index")
     }
     assert record.rows["sft/train"] + record.rows["sft/validation"] == 10
     assert (folder / "recipe.yaml").read_text() == "name: small  # as given\n"
