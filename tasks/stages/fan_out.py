@@ -1,4 +1,4 @@
-"""Two ways to spread a stage's shards: Prefect tasks in this process for generation, Dask workers for curation.
+"""Two ways to spread a stage's shards: Prefect tasks in this process for generation, each a batch of them; Dask workers for curation.
 
 Both keep a bounded window of shards under way, skip what an earlier process committed, and commit each shard once, on this side.
 """
@@ -13,6 +13,7 @@ from schemas.run import ShardReport
 from tasks.progress import HUB, Calls
 from tasks.rollout import hand_over
 from tasks.run_state import Job, Run
+from tasks.stages.window import Batch, ShardQueue, Window
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -21,6 +22,9 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 METER_TOPIC = "gristmill-calls"
+MOST_TASKS = 200
+"""Prefect tasks a stage. Each costs 5 to 11 ms and a dozen rows of Prefect's database, and a list of thousands is no use to who looks at it."""
+LOOK_S = 0.25
 
 
 def stage_task(work: Callable[Concatenate[Run, Given], Result]) -> Callable[Concatenate[Run, Given], Result]:
@@ -39,16 +43,21 @@ def stage_task(work: Callable[Concatenate[Run, Given], Result]) -> Callable[Conc
     return call
 
 
-def shard_task(work: Callable[..., ShardReport]) -> "Task[..., ShardReport]":
-    """Make a function of one shard a Prefect task, retried where its engines were away for a while.
+def shard_task(work: Callable[..., ShardReport]) -> "Task[..., None]":
+    """Make a function of one shard a Prefect task over a batch of them, retried where its engines were away for a while.
 
     Nothing of it is cached or stored by Prefect: what is done is in the ledger, the journal and the run folder.
     """
     from prefect import Task
     from prefect.cache_policies import NO_CACHE
 
+    @wraps(work)
+    def work_through(batch: Batch, **arguments: Any) -> None:
+        for shard in batch.shards():
+            work(shard=shard, **arguments)
+
     return Task(
-        work,
+        work_through,
         cache_policy=NO_CACHE,
         persist_result=False,
         retries=2,
@@ -65,10 +74,10 @@ def may_pass(task: Any, task_run: Any, state: Any) -> bool:
     return isinstance(error, EngineError) and error.fault.passing
 
 
-def on_prefect(run: Run, task: "Task[..., ShardReport]", name: str, shards: int, **arguments: Any) -> None:
-    """Run one Prefect task a shard, `settings.shards_in_flight` at once; the task commits its shard itself.
+def on_prefect(run: Run, task: "Task[..., None]", name: str, shards: int, **arguments: Any) -> None:
+    """Run a stage's shards in Prefect tasks, `settings.shards_in_flight` at once and more while engines have room; each shard is committed by its task.
 
-    The task is called with the run, the shard's number and `arguments`. The first failure, after the task's own retries, stops the stage
+    The task is called with the run, each shard's number and `arguments`. The first failure, after the task's own retries, stops the stage
     and is raised.
     """
     from prefect.utilities.annotations import quote
@@ -76,20 +85,26 @@ def on_prefect(run: Run, task: "Task[..., ShardReport]", name: str, shards: int,
     committed = run.ledger.committed(run.run_id, name)
     for done in committed:
         hand_over(run.folder, name, done)  # where the process before died between commit and hand-over
-    waiting = iter([shard for shard in range(shards) if shard not in committed])
+    queue = ShardQueue([shard for shard in range(shards) if shard not in committed])
+    window = Window(run.settings.shards_in_flight, run.session.meter.read)
+    waiting = iter(queue.batches(MOST_TASKS))
     under_way: dict[Future[Any], Any] = {}
-    while True:
-        while len(under_way) < run.settings.shards_in_flight and (shard := next(waiting, None)) is not None:
-            named = task.with_options(task_run_name=f"{name} {shard + 1} of {shards}")
-            # Unquoted, Prefect would walk through the whole run looking for futures.
-            future = named.submit(run=quote(run), shard=shard, **{key: quote(value) for key, value in arguments.items()})
-            under_way[future.wrapped_future] = future  # type: ignore[attr-defined]  # the thread pool's futures have it
-        if not under_way:
-            return
-        ended, _ = wait(under_way, return_when=FIRST_COMPLETED)
-        for finished in ended:
-            under_way.pop(finished).result()
-        run.view.tell_progress()
+    try:
+        while True:
+            while len(under_way) < window.size and (batch := next(waiting, None)) is not None:
+                named = task.with_options(task_run_name=f"{name} {batch.name}")
+                # Unquoted, Prefect would walk through the whole run looking for futures.
+                future = named.submit(batch=quote(batch), run=quote(run), **{key: quote(value) for key, value in arguments.items()})
+                under_way[future.wrapped_future] = future  # type: ignore[attr-defined]  # the thread pool's futures have it
+            if not under_way:
+                return
+            ended, _ = wait(under_way, LOOK_S, return_when=FIRST_COMPLETED)
+            for finished in ended:
+                under_way.pop(finished).result()
+            window.look()
+            run.view.tell_progress()
+    finally:
+        queue.close()
 
 
 def on_dask(run: Run, stage: str, work: Callable[[Job, int], ShardReport], shards: Sequence[int]) -> None:
