@@ -2,13 +2,13 @@
 
 import math
 import tempfile
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from schemas.model_card import ModelCard, load_card
 from schemas.records import Lineage, Message, Prompt, Provenance, prompt_id
 from tasks.responses import dialogue
 from tasks.rollout import Cast, RecordAsk, ShardCalls, hand_over, open_calls, run_records
+from tasks.stages.fan_out import LOOK_S
+from tasks.stages.window import MOST_TIMES, Window
 
 SIGMA = 1.0
 """Of the log-normal latency: the slowest of 256 takes about 15 times the median."""
@@ -96,25 +98,27 @@ async def one_dialogue(prompt: Prompt, ask: RecordAsk) -> Any:
 def drive(session: EngineSession, folder: Path, work: Callable[[Prompt, RecordAsk], Awaitable[Any]], until: Callable[[int], bool]) -> None:
     """Work through shards, as many at once as a run does by default, each begun while `until` says no of its number."""
     cast = Cast({"responder": CARD, "user": CARD}, {CARD.id: session.inspect(CARD)}, 1)
-    run, numbers, lock = RunFolder(folder, "bench"), count(), threading.Lock()
+    run, window = RunFolder(folder, "bench"), Window(SHARDS_IN_FLIGHT, session.meter.read)
 
-    def shards() -> None:
+    def one(shard: int) -> None:
+        made = prompts(shard * SHARD, SHARD)
+        calls, journal = open_calls(session, run, "responses", shard, [one.prompt_id for one in made])
+        with journal:
+            session.run(run_records(made, partial(_work, work, calls, cast)))
+        hand_over(run, "responses", shard)
+
+    with ThreadPoolExecutor(MOST_TIMES * SHARDS_IN_FLIGHT) as threads:
+        waiting = iter(takewhile(lambda shard: not until(shard), count()))
+        under_way: set[Future[None]] = set()
         while True:
-            with lock:
-                shard = next(numbers)
-            if until(shard):
+            while len(under_way) < window.size and (shard := next(waiting, None)) is not None:
+                under_way.add(threads.submit(one, shard))
+            if not under_way:
                 return
-            made = prompts(shard * SHARD, SHARD)
-            calls, journal = open_calls(session, run, "responses", shard, [one.prompt_id for one in made])
-            with journal:
-                session.run(run_records(made, partial(_work, work, calls, cast)))
-            hand_over(run, "responses", shard)
-
-    threads = [threading.Thread(target=shards) for _ in range(SHARDS_IN_FLIGHT)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+            ended, under_way = wait(under_way, LOOK_S, return_when=FIRST_COMPLETED)
+            for future in ended:
+                future.result()
+            window.look()
 
 
 async def _work(work: Callable[[Prompt, RecordAsk], Awaitable[Any]], calls: ShardCalls, cast: Cast, prompt: Prompt) -> Any:

@@ -50,7 +50,8 @@ def run(folder: Path, shards: int) -> tuple[float, int]:
 def tell_stages(database: Path) -> None:
     with closing(sqlite3.connect(database)) as ledger:
         rows = ledger.execute(
-            "select stage, count(*), sum(rows_out), (julianday(max(committed_at)) - julianday(min(committed_at))) * 86400 from shards group by stage order by min(committed_at)"
+            "select stage, count(*), sum(rows_out), (julianday(max(committed_at)) - julianday(min(committed_at))) * 86400 "
+            "from shards group by stage order by min(committed_at)"
         ).fetchall()
     for stage, shards, rows_out, seconds in rows:
         print(f"  {stage}: {shards:,} shards, {rows_out:,} rows out, {seconds:.1f} s from first to last commit, {1000 * seconds / shards:.1f} ms a shard")

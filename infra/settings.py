@@ -48,10 +48,17 @@ class Address:
     """Of an OpenAI address, the name in its model list, from the URL's fragment."""
     metrics_port: int | None = None
     """Where a Triton server tells its metrics; an OpenAI one tells them at its own port."""
+    at: str = ""
+    """One of the numeric addresses that the host's name stands for; empty: connect by name."""
 
     def __str__(self) -> str:
         """Write without anything secret."""
         return f"{_SCHEMES[(self.wire, self.tls)]}://{bracketed(self.host)}:{self.port}{self.path}"
+
+    @property
+    def connect_to(self) -> str:
+        """The host to connect to, as URLs want it."""
+        return bracketed(self.at or self.host)
 
     @property
     def url(self) -> str:

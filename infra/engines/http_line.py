@@ -44,7 +44,7 @@ class HttpLine:
         transport = httpx.AsyncHTTPTransport(
             verify=tls_context(self._settings) if self._address.tls else False, limits=limits, socket_options=_KEEPALIVE, trust_env=False
         )
-        headers = self._access.headers | {"content-type": "application/json", "accept": "application/json"}
+        headers = self._access.headers | {"content-type": "application/json", "accept": "application/json", "host": self._host}
         return httpx.AsyncClient(base_url=self.base_url, headers=headers, transport=transport, trust_env=False)
 
     async def close(self) -> None:
@@ -69,9 +69,14 @@ class HttpLine:
         raise failure from (None if cause is None or self._access.holds_key(cause) else cause)
 
     @property
+    def _host(self) -> str:
+        standard = self._address.port == (443 if self._address.tls else 80)
+        return bracketed(self._address.host) + ("" if standard else f":{self._address.port}")
+
+    @property
     def base_url(self) -> str:
         """What paths are under."""
-        return f"{'https' if self._address.tls else 'http'}://{bracketed(self._address.host)}:{self._address.port}{self._base_path}"
+        return f"{'https' if self._address.tls else 'http'}://{self._address.connect_to}:{self._address.port}{self._base_path}"
 
 
 def refuse_failure(response: httpx.Response) -> None:

@@ -37,6 +37,16 @@ class Line:
         for endpoint in endpoints:
             endpoint.limiter.listen(self._admit)
 
+    def add(self, endpoint: Endpoint) -> None:
+        """Let calls go to one more endpoint."""
+        self._endpoints = (*self._endpoints, endpoint)
+        endpoint.limiter.listen(self._admit)
+        self._admit()
+
+    def remove(self, endpoint: Endpoint) -> None:
+        """Let no further call go to an endpoint; those that are there are left alone."""
+        self._endpoints = tuple(one for one in self._endpoints if one is not endpoint)
+
     @property
     def waiting(self) -> int:
         """Calls that wait."""

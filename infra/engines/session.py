@@ -1,8 +1,8 @@
 """One engine session a process: one event loop in a thread, shared by all the shards that run there, so that one's tail is filled by another's head.
 
-A call waits in its card's line for a slot at a replica, is attempted, and attempted again where that may help. The parts: line.py (waiting),
-limiter.py with guided.py and capacity.py (how many at once), watch.py (what the server says of its load), circuit.py (whether at all), retries.py (whether
-again), meter.py (counting). Answers are the caller's to keep.
+A call waits in its card's line for a slot at a replica, is attempted, and attempted again where that may help. The parts: replicas.py (who is asked), line.py
+(waiting), limiter.py with guided.py and capacity.py (how many at once), watch.py (what the server says of its load), circuit.py (whether at all), retries.py
+(whether again), meter.py (counting). Answers are the caller's to keep.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from infra.engines import open_engine
@@ -20,6 +21,7 @@ from infra.engines.endpoint import Endpoint
 from infra.engines.limiter import Limiter
 from infra.engines.line import Line, Place
 from infra.engines.meter import Meter
+from infra.engines.replicas import Replicas, Resolver, resolve
 from infra.engines.retries import Failures
 from infra.engines.watch import watch
 from infra.settings import Address, Settings
@@ -41,14 +43,16 @@ class EngineSession:
     answers = session.run(gather_all(session.call(card, request) for …))      # `call` runs on the session's own loop
     """
 
-    def __init__(self, settings: Settings, addresses: Mapping[str, tuple[Address, ...]], *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, settings: Settings, addresses: Mapping[str, tuple[Address, ...]], *, patience_s: float = PATIENCE_S, resolver: Resolver = resolve
+    ) -> None:
         self.meter = Meter()
         self._settings = settings
         self._addresses = dict(addresses)
         self._patience_s = patience_s
         self._deadlines = Deadlines(connect_s=settings.connect_s, total_s=settings.deadline_s)
-        self._endpoints: dict[str, tuple[Endpoint, ...]] = {}
-        self._lines: dict[str, Line] = {}
+        self._resolver = resolver
+        self._replicas: dict[str, asyncio.Task[Replicas]] = {}
         self._limiters: dict[Address, Limiter] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._facts: dict[str, EngineFacts] = {}
@@ -65,9 +69,9 @@ class EngineSession:
 
     async def call(self, card: ModelCard, request: Request) -> Answer:
         """Get a request answered, however long the line is. Raises EngineError for what no further attempt would cure. On the session's loop only."""
-        line, failures, avoid = self._line(card), Failures(), None
+        replicas, failures, avoid = await self._open(card), Failures(), None
         while True:
-            place = await self._wait(line, again=avoid is not None, avoid=avoid)
+            place = await self._wait(replicas.line, again=avoid is not None, avoid=avoid)
             outcome = await self._attempt(place, request)
             if isinstance(outcome, EngineError):
                 failures.add(outcome)
@@ -75,7 +79,7 @@ class EngineSession:
                 return outcome
             self.meter.retried()
             avoid = place.endpoint
-            await asyncio.sleep(failures.delay_s(other_replica=len(self._endpoints[card.id]) > 1))
+            await asyncio.sleep(failures.delay_s(other_replica=len(replicas.endpoints) > 1))
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine on the session's loop and wait for it; from any other thread. Whatever interrupts the wait cancels the coroutine."""
@@ -110,7 +114,7 @@ class EngineSession:
 
     async def _attempt(self, place: Place, request: Request) -> Answer | EngineError:
         endpoint, slot = place.endpoint, place.slot
-        self.meter.started(sum(limiter.limit for limiter in self._limiters.values()))
+        self.meter.started(self._limit())
         try:
             answer = await endpoint.engine.call(request, self._deadlines)
         except EngineError as error:
@@ -127,28 +131,42 @@ class EngineSession:
 
     async def _inspect(self, card: ModelCard) -> EngineFacts:
         if card.id not in self._facts:
-            self._line(card)
-            found = await asyncio.gather(*(endpoint.engine.inspect() for endpoint in self._endpoints[card.id]), return_exceptions=True)
+            replicas = await self._open(card)
+            found = await asyncio.gather(*(endpoint.engine.inspect() for endpoint in replicas.endpoints), return_exceptions=True)
             for one in found:
                 if isinstance(one, BaseException):
                     raise one
             self._facts[card.id] = _common_facts(card, [one for one in found if isinstance(one, EngineFacts)])
         return self._facts[card.id]
 
-    def _line(self, card: ModelCard) -> Line:
-        if card.id not in self._lines:
-            addresses = self._addresses.get(card.id)
-            if not addresses:
-                raise SettingsError(f"no address for the model {card.id}: set GRISTMILL_ENGINES={card.id}=grpc://HOST:8001/MODEL (or https://HOST/v1#MODEL)")
-            self._endpoints[card.id] = tuple(self._endpoint(card, address) for address in addresses)
-            self._lines[card.id] = Line(self._endpoints[card.id], self._patience_s)
-        return self._lines[card.id]
+    def _limit(self) -> int:
+        limiters = {endpoint.limiter for replicas in self._opened() for endpoint in replicas.endpoints}
+        return sum(limiter.limit for limiter in limiters)
+
+    def _opened(self) -> list[Replicas]:
+        return [one.result() for one in self._replicas.values() if one.done() and not one.cancelled() and one.exception() is None]
+
+    async def _open(self, card: ModelCard) -> Replicas:
+        opening = self._replicas.get(card.id)
+        if opening is None:
+            opening = self._replicas[card.id] = self._loop.create_task(self._open_replicas(card))
+        return opening.result() if opening.done() else await asyncio.shield(opening)
+
+    async def _open_replicas(self, card: ModelCard) -> Replicas:
+        addresses = self._addresses.get(card.id)
+        if not addresses:
+            raise SettingsError(f"no address for the model {card.id}: set GRISTMILL_ENGINES={card.id}=grpc://HOST:8001/MODEL (or https://HOST/v1#MODEL)")
+        replicas = Replicas(addresses, partial(self._endpoint, card), patience_s=self._patience_s, resolver=self._resolver)
+        await replicas.open()
+        self._watches.add(self._loop.create_task(replicas.follow()))
+        return replicas
 
     def _endpoint(self, card: ModelCard, address: Address) -> Endpoint:
         # Two cards served by one model at one address share its capacity.
         known = address in self._limiters
         limiter = self._limiters.setdefault(address, Limiter(self._loop.time))
-        endpoint = Endpoint(str(address), open_engine(address, card, self._settings), limiter, Circuit(self._loop.time))
+        name = f"{address} ({address.at})" if address.at else str(address)
+        endpoint = Endpoint(name, open_engine(address, card, self._settings), limiter, Circuit(self._loop.time))
         if not known:
             self._watches.add(self._loop.create_task(watch(endpoint)))
         return endpoint
@@ -158,8 +176,8 @@ class EngineSession:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for endpoints in self._endpoints.values():
-            for endpoint in endpoints:
+        for replicas in self._opened():
+            for endpoint in replicas.endpoints:
                 await endpoint.engine.close()
 
 

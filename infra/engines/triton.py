@@ -22,7 +22,7 @@ from infra.engines.triton_dialects import Dialect
 from infra.engines.triton_faults import fault_of, status_and_message
 from infra.engines.triton_model import ServedModel, served_model
 from infra.engines.triton_scores import dialect_of
-from infra.settings import Address, Settings, bracketed
+from infra.settings import Address, Settings
 from schemas.engine import Answer, Deadlines, EngineFacts, Request, ServerLoad
 from schemas.errors import EngineError, EngineFault
 from schemas.model_card import ModelCard
@@ -169,19 +169,25 @@ class TritonEngine:
 
     def _connect(self) -> InferenceServerClient:
         """Connect. It belongs to the event loop that is running now."""
-        return InferenceServerClient(f"{bracketed(self._address.host)}:{self._address.port}", creds=self._credentials(), channel_args=self._channel_options())
+        return InferenceServerClient(f"{self._address.connect_to}:{self._address.port}", creds=self._credentials(), channel_args=self._channel_options())
 
     @cached_property
     def _metrics(self) -> httpx.AsyncClient:
         """Connect to the metrics page: another port, never behind TLS, and not given the key."""
-        return httpx.AsyncClient(base_url=f"http://{bracketed(self._address.host)}:{self._address.metrics_port}", timeout=_METRICS_S, trust_env=False)
+        return httpx.AsyncClient(base_url=f"http://{self._address.connect_to}:{self._address.metrics_port}", timeout=_METRICS_S, trust_env=False)
 
     def _credentials(self) -> grpc.ChannelCredentials | None:
         if not self._address.tls:
             return None
         return grpc.ssl_channel_credentials(**grpc_tls(self._settings))
 
-    def _channel_options(self) -> list[tuple[str, int]]:
+    def _name_options(self) -> list[tuple[str, str]]:
+        """Go by the name that the address stands for: in its certificate, and for a proxy that serves several."""
+        if not self._address.at:
+            return []
+        return [("grpc.default_authority", f"{self._address.host}:{self._address.port}"), ("grpc.ssl_target_name_override", self._address.host)]
+
+    def _channel_options(self) -> list[tuple[str, int | str]]:
         """State every option: tritonclient's own defaults fall away as soon as one is given."""
         connect_ms = round(self._settings.connect_s * 1000)
         return [
@@ -193,6 +199,7 @@ class TritonEngine:
             ("grpc.max_reconnect_backoff_ms", max(2000, connect_ms)),
             # Two channels to one server are two connections; otherwise gRPC would share one between event loops.
             ("grpc.use_local_subchannel_pool", 1),
+            *self._name_options(),
             *_KEEPALIVE,
         ]
 

@@ -8,6 +8,8 @@ from infra.engines.meter import Reading
 
 MOST_TIMES = 8
 """How many times as wide as asked the window may get: it bounds the memory that shards take."""
+_LOW, _HIGH = 0.25, 2.0
+"""Calls that wait, as shares of the limit, below which one batch more begins, and above which one less does."""
 
 
 class ShardQueue:
@@ -59,7 +61,7 @@ class Batch:
 
 
 class Window:
-    """How many batches may be under way: as many as asked for; one more at each look that finds no call waiting for a slot though slots are free.
+    """How many batches may be under way: as many as asked for; one more at each look that finds few calls waiting for a slot.
 
     A shard's last calls fill few slots. While all shards under way come to their ends, only a further one fills the rest.
     """
@@ -72,7 +74,7 @@ class Window:
     def look(self) -> None:
         """Widen or narrow by one."""
         now = self._read()
-        if now.waiting == 0 and 0 < now.in_flight < now.limit:
+        if now.in_flight > 0 and now.waiting < _LOW * now.limit:
             self.size = min(MOST_TIMES * self._least, self.size + 1)
-        elif now.waiting > now.limit:
+        elif now.waiting > _HIGH * now.limit:
             self.size = max(self._least, self.size - 1)

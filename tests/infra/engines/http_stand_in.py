@@ -54,8 +54,8 @@ def answering(body: Any, *, status: int = 200, models: Any = MODELS, headers: di
 
 
 @asynccontextmanager
-async def serve(handle: Handle, *, tls: ssl.SSLContext | None = None, served_model: str = "") -> AsyncIterator[Address]:
-    """Serve on a free port of this machine."""
+async def serve(handle: Handle, *, tls: ssl.SSLContext | None = None, served_model: str = "", host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Address]:
+    """Serve on this machine, at a free port where none is given."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,7 +71,7 @@ async def serve(handle: Handle, *, tls: ssl.SSLContext | None = None, served_mod
             tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(connected, host, port, ssl=tls)
     port = server.sockets[0].getsockname()[1]
     try:
         yield Address("openai", "localhost" if tls else "127.0.0.1", port, tls is not None, "/v1", served_model)

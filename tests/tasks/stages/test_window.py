@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from infra.engines.meter import Meter, Reading
 from tasks.stages.window import MOST_TIMES, ShardQueue, Window
 
-BUSY = replace(Meter().read(), in_flight=64, waiting=10, limit=64)
-STARVED = replace(BUSY, in_flight=40, waiting=0)
+BUSY = replace(Meter().read(), in_flight=64, waiting=40, limit=64)
+STARVED = replace(BUSY, waiting=10)
 OVERFULL = replace(BUSY, waiting=200)
 
 
@@ -56,7 +56,7 @@ def test_closed_queue_lets_no_further_shard_begin() -> None:
 
 
 @pytest.mark.parametrize(("readings", "size"), [([BUSY] * 9, 4), ([STARVED] * 3, 7), ([STARVED] * 99, 4 * MOST_TIMES), ([STARVED, STARVED, OVERFULL], 5)])
-def test_window_widens_while_slots_stand_empty(readings: list[Reading], size: int) -> None:
+def test_window_widens_before_slots_stand_empty(readings: list[Reading], size: int) -> None:
     coming = iter(readings)
     window = Window(4, lambda: next(coming))
     for _ in readings:
