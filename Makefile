@@ -6,7 +6,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 RECIPE ?= recipes/rehearsal.yaml
 
-.PHONY: help setup demo test test-fast test-browser test-faults check docs bench-dedup bench-filters lock clean
+.PHONY: help setup demo test test-fast test-browser test-faults check docs bench-dedup bench-filters bench-fanout lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ bench-dedup: setup ## Time dedup beside its peers, at equal parameters
 
 bench-filters: setup ## Time the filters beside datatrove's, on the same texts
 	@$(BIN)/python benchmarks/filters.py
+
+bench-fanout: setup ## Drive one local server by our fan-out, a plain openai client and other factories
+	@$(BIN)/python benchmarks/fan_out.py
 
 lock: ## Resolve both environments anew
 	@uv pip compile pyproject.toml --group dev --universal -p 3.11 --generate-hashes -q --upgrade -o requirements.lock

@@ -3,12 +3,12 @@
 import math
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import count, takewhile
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,7 @@ from schemas.model_card import ModelCard, load_card
 from schemas.records import Lineage, Message, Prompt, Provenance, prompt_id
 from tasks.responses import dialogue
 from tasks.rollout import Cast, RecordAsk, ShardCalls, hand_over, open_calls, run_records
-from tasks.stages.fan_out import LOOK_S
-from tasks.stages.window import MOST_TIMES, Window
+from tasks.stages.window import LOOK_S, MOST_TIMES, Window
 
 SIGMA = 1.0
 """Of the log-normal latency: the slowest of 256 takes about 15 times the median."""
@@ -62,8 +61,12 @@ class TimedSession(EngineSession):
 
 
 def service_s(options: RehearsalOptions, request: GenerateRequest) -> float:
-    noise = Draw(options.seed, "latency", f"{request.prompt}\x1f{request.seed}").noise()
-    return options.latency_s * math.exp(options.latency_sigma * noise)
+    return draw_s(options, f"{request.prompt}\x1f{request.seed}")
+
+
+def draw_s(options: RehearsalOptions, content: str) -> float:
+    """Say how long a desk serves this content."""
+    return options.latency_s * math.exp(options.latency_sigma * Draw(options.seed, "latency", content).noise())
 
 
 def options_of(slots: int, mean_s: float, seed: int = 0) -> RehearsalOptions:
@@ -78,12 +81,21 @@ def serving(options: RehearsalOptions) -> Iterator[ServedTriton]:
         yield served
 
 
-def prompts(first: int, count: int) -> list[Prompt]:
-    made = []
-    for number in range(first, first + count):
-        messages = (Message("user", f"In two sentences, what should a gardener know about bed number {number}?"),)
-        made.append(Prompt(prompt_id("bench", messages), "bench", "open_qa", messages, None, Lineage(), Provenance("bench", rehearsal=True)))
-    return made
+def shards_until(ends: float) -> Iterator[list[Prompt]]:
+    """Make shard after shard, each prompt once, until a moment."""
+    for shard in count():
+        if time.monotonic() >= ends:
+            return
+        yield [a_prompt(a_question(number)) for number in range(shard * SHARD, (shard + 1) * SHARD)]
+
+
+def a_question(number: int) -> str:
+    return f"In two sentences, what should a gardener know about bed number {number}?"
+
+
+def a_prompt(text: str) -> Prompt:
+    messages = (Message("user", text),)
+    return Prompt(prompt_id("bench", messages), "bench", "open_qa", messages, None, Lineage(), Provenance("bench", rehearsal=True))
 
 
 async def one_call(prompt: Prompt, ask: RecordAsk) -> Any:
@@ -95,24 +107,23 @@ async def one_dialogue(prompt: Prompt, ask: RecordAsk) -> Any:
     return await dialogue.respond(prompt, 0, dialogue.Options(), ask)
 
 
-def drive(session: EngineSession, folder: Path, work: Callable[[Prompt, RecordAsk], Awaitable[Any]], until: Callable[[int], bool]) -> None:
-    """Work through shards, as many at once as a run does by default, each begun while `until` says no of its number."""
+def drive(session: EngineSession, folder: Path, work: Callable[[Prompt, RecordAsk], Awaitable[Any]], shards: Iterable[list[Prompt]]) -> None:
+    """Work through shards as a run does: as many at once, with as wide a window."""
     cast = Cast({"responder": CARD, "user": CARD}, {CARD.id: session.inspect(CARD)}, 1)
     run, window = RunFolder(folder, "bench"), Window(SHARDS_IN_FLIGHT, session.meter.read)
 
-    def one(shard: int) -> None:
-        made = prompts(shard * SHARD, SHARD)
+    def one(shard: int, made: list[Prompt]) -> None:
         calls, journal = open_calls(session, run, "responses", shard, [one.prompt_id for one in made])
         with journal:
             session.run(run_records(made, partial(_work, work, calls, cast)))
         hand_over(run, "responses", shard)
 
     with ThreadPoolExecutor(MOST_TIMES * SHARDS_IN_FLIGHT) as threads:
-        waiting = iter(takewhile(lambda shard: not until(shard), count()))
+        waiting = enumerate(shards)
         under_way: set[Future[None]] = set()
         while True:
             while len(under_way) < window.size and (shard := next(waiting, None)) is not None:
-                under_way.add(threads.submit(one, shard))
+                under_way.add(threads.submit(one, *shard))
             if not under_way:
                 return
             ended, under_way = wait(under_way, LOOK_S, return_when=FIRST_COMPLETED)

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.driving import CARD, SHARD, SHARDS_IN_FLIGHT, Answered, TimedSession, drive, one_call, one_dialogue, options_of, scratch, serving
+from benchmarks.driving import CARD, SHARD, SHARDS_IN_FLIGHT, Answered, TimedSession, drive, one_call, one_dialogue, options_of, scratch, serving, shards_until
 from infra.settings import parse_address
 from infra.triton.server import ServedTriton, read_metrics
 
@@ -39,7 +39,7 @@ def bench_steady(work: Any, what: str, arguments: argparse.Namespace) -> None:
     with serving(options) as served, scratch() as folder:
         session = TimedSession(served.addresses())
         started, cpu = time.monotonic(), time.process_time()
-        drive(session, folder, work, lambda _: time.monotonic() > started + HEAD_S + arguments.seconds)
+        drive(session, folder, work, shards_until(started + HEAD_S + arguments.seconds))
         ended, cpu = time.monotonic(), time.process_time() - cpu
         session.close()
         answered = session.answered(options)
@@ -64,7 +64,7 @@ def bench_steps(arguments: argparse.Namespace) -> None:
         looker.start()
         changer = threading.Thread(target=change, args=(served, steps))
         changer.start()
-        drive(session, folder, one_call, lambda _: time.monotonic() > started + 30 * len(steps))
+        drive(session, folder, one_call, shards_until(started + 30 * len(steps)))
         stop.set()
         looker.join()
         session.close()
@@ -138,7 +138,7 @@ def run_client(arguments: argparse.Namespace) -> None:
 
         threading.Thread(target=give_up).start()
         try:
-            drive(session, folder, one_call, lambda shard: shard > 10_000)
+            drive(session, folder, one_call, shards_until(ends + HEAD_S))
         except BaseException:
             if time.monotonic() < ends:
                 raise

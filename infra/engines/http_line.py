@@ -10,6 +10,7 @@ import httpx
 
 from infra.engines.access import access_to, tls_context
 from infra.engines.http_faults import fault_of_exception, fault_of_status, retry_after_s
+from infra.engines.http_pool import OneServerTransport
 from infra.settings import Address, Settings, bracketed
 from schemas.errors import EngineError, EngineFault
 
@@ -39,11 +40,8 @@ class HttpLine:
     @cached_property
     def client(self) -> httpx.AsyncClient:
         """The connection pool."""
-        # No limits: how much is in flight is the session's to say. No proxies or netrc from the environment: calls go where settings say.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=60.0)
-        transport = httpx.AsyncHTTPTransport(
-            verify=tls_context(self._settings) if self._address.tls else False, limits=limits, socket_options=_KEEPALIVE, trust_env=False
-        )
+        # No proxies or netrc from the environment: calls go where settings say.
+        transport = OneServerTransport(tls_context(self._settings) if self._address.tls else None, _KEEPALIVE)
         headers = self._access.headers | {"content-type": "application/json", "accept": "application/json", "host": self._host}
         return httpx.AsyncClient(base_url=self.base_url, headers=headers, transport=transport, trust_env=False)
 

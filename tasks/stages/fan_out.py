@@ -13,7 +13,7 @@ from schemas.run import ShardReport
 from tasks.progress import HUB, Calls
 from tasks.rollout import hand_over
 from tasks.run_state import Job, Run
-from tasks.stages.window import Batch, ShardQueue, Window
+from tasks.stages.window import LOOK_S, Batch, ShardQueue, Window
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -24,7 +24,6 @@ Result = TypeVar("Result")
 METER_TOPIC = "gristmill-calls"
 MOST_TASKS = 200
 """Prefect tasks a stage. Each costs 5 to 11 ms and a dozen rows of Prefect's database, and a list of thousands is no use to who looks at it."""
-LOOK_S = 0.25
 
 
 def stage_task(work: Callable[Concatenate[Run, Given], Result]) -> Callable[Concatenate[Run, Given], Result]:

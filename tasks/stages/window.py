@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from infra.engines.meter import Reading
 
+LOOK_S = 0.25
+"""How often the window is looked at."""
 MOST_TIMES = 8
 """How many times as wide as asked the window may get: it bounds the memory that shards take."""
 _LOW, _HIGH = 0.25, 2.0
