@@ -50,13 +50,14 @@ def shard_task(work: Callable[..., ShardReport]) -> "Task[..., None]":
     from prefect import Task
     from prefect.cache_policies import NO_CACHE
 
-    @wraps(work)
     def work_through(batch: Batch, **arguments: Any) -> None:
         for shard in batch.shards():
             work(shard=shard, **arguments)
 
     return Task(
         work_through,
+        name=work.__name__,
+        description=work.__doc__,
         cache_policy=NO_CACHE,
         persist_result=False,
         retries=2,
