@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.engine import Deadlines
 from schemas.errors import SettingsError
 from schemas.recipe import explain
 
@@ -101,6 +102,10 @@ class Settings(BaseSettings):
     """Longest wait for a connection."""
     deadline_s: float = Field(600.0, gt=0)
     """Longest wait for one attempt at one call; waiting in our own queue is not counted."""
+    first_token_s: float | None = Field(None, gt=0)
+    """Longest wait for an answer's first token. Given this or the next, answers are streamed, by engines that can: OpenAI's API, decoupled Triton models."""
+    between_tokens_s: float | None = Field(None, gt=0)
+    """Longest wait from one token to the next."""
     shards_in_flight: int = Field(4, ge=1)
     """Shards worked on at once in one process."""
     dask_scheduler: str | None = None
@@ -122,6 +127,11 @@ class Settings(BaseSettings):
     def readable(self) -> tuple[Path, ...]:
         """The folders of `read_paths`, resolved."""
         return tuple(Path(one).expanduser().resolve() for one in self.read_paths.split(os.pathsep) if one.strip())
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """The limits on one attempt."""
+        return Deadlines(self.connect_s, self.deadline_s, self.first_token_s, self.between_tokens_s)
 
     @cached_property
     def ledger_url(self) -> str:

@@ -125,6 +125,15 @@ class Deadlines:
 
     connect_s: float = 5.0
     total_s: float = 600.0
+    first_s: float | None = None
+    """Until the first token. None: no limit of its own."""
+    between_s: float | None = None
+    """From each token to the next."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether an answer must be streamed for these to be kept."""
+        return self.first_s is not None or self.between_s is not None
 
 
 @dataclass(frozen=True, slots=True)

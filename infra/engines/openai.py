@@ -4,13 +4,17 @@ What is said and read is in openai_wire.py; the connection, and what failures me
 """
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
 
 from infra.engines.http_line import HttpLine, refuse_failure
+from infra.engines.openai_stream import STREAMED, join_chunks, read_events
 from infra.engines.openai_wire import OPTIONS, model_names, parse_json, path_and_body, read_completion, read_embedding, read_reward
+from infra.engines.pacing import paced
 from infra.engines.rewards import reward_facts
 from infra.engines.server_load import read_load
 from infra.settings import Address, Settings
@@ -62,10 +66,22 @@ class OpenAIEngine:
         timeout = httpx.Timeout(deadlines.total_s, connect=deadlines.connect_s, pool=None)
         async with self._line.one_error(deadlines.total_s):
             path, body = path_and_body(request, facts.served_model)
-            # Written here, not by httpx: it refuses nothing and leaves non-ASCII text as it is.
-            content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-            response = await self._line.client.post(path, content=content, timeout=timeout)
+            if deadlines.streams and isinstance(request, GenerateRequest):
+                return self._answer(await self._stream(path, body | STREAMED, timeout, deadlines), request)
+            response = await self._line.client.post(path, content=_encode(body), timeout=timeout)
             return self._answer(self._body(response), request)
+
+    async def _stream(self, path: str, body: dict[str, Any], timeout: httpx.Timeout, deadlines: Deadlines) -> Any:
+        async def chunks() -> AsyncGenerator[dict[str, Any], None]:
+            async with self._line.client.stream("POST", path, content=_encode(body), timeout=timeout) as response:
+                if not response.is_success:
+                    await response.aread()
+                    refuse_failure(response)
+                async for chunk in read_events(response.aiter_lines()):
+                    yield chunk
+
+        async with contextlib.aclosing(chunks()) as coming:
+            return join_chunks([chunk async for chunk in paced(coming, deadlines)], chat="messages" in body)
 
     async def load(self) -> ServerLoad | None:
         """Read the server's metrics page, wherever this kind of server has it."""
@@ -117,3 +133,8 @@ class OpenAIEngine:
         listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
         problem = f"no model {wanted!r} here" if wanted else "which model is meant?"
         raise EngineError(f"{problem}; served are: {listed or 'none'}; write {self._address}#NAME", fault=EngineFault.UNKNOWN_MODEL)
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    # Written here, not by httpx: it refuses nothing and leaves non-ASCII text as it is.
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()

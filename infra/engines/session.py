@@ -25,7 +25,7 @@ from infra.engines.replicas import Replicas, Resolver, resolve
 from infra.engines.retries import Failures
 from infra.engines.watch import watch
 from infra.settings import Address, Settings
-from schemas.engine import Answer, Deadlines, EngineFacts, Request
+from schemas.engine import Answer, EngineFacts, Request
 from schemas.errors import EngineError, EngineFault, SettingsError
 from schemas.model_card import ModelCard
 
@@ -50,7 +50,7 @@ class EngineSession:
         self._settings = settings
         self._addresses = dict(addresses)
         self._patience_s = patience_s
-        self._deadlines = Deadlines(connect_s=settings.connect_s, total_s=settings.deadline_s)
+        self._deadlines = settings.deadlines
         self._resolver = resolver
         self._replicas: dict[str, asyncio.Task[Replicas]] = {}
         self._limiters: dict[Address, Limiter] = {}

@@ -17,6 +17,7 @@ from tritonclient.utils import InferenceServerException
 
 from infra.engines.access import access_to, grpc_tls
 from infra.engines.connections import Connections
+from infra.engines.pacing import paced
 from infra.engines.server_load import Scheduler, read_load
 from infra.engines.triton_dialects import Dialect
 from infra.engines.triton_faults import fault_of, status_and_message
@@ -66,7 +67,7 @@ class TritonEngine:
         inputs = dialect.inputs(request)
         async with self._one_error(deadlines.total_s), self._lent() as client:
             if model.decoupled:
-                results = await self._stream(client, model.name, inputs, request.key, seconds=deadlines.total_s)
+                results = await self._stream(client, model.name, inputs, request.key, deadlines=deadlines)
             else:
                 results = [await client.infer(model.name, inputs, request_id=request.key, client_timeout=deadlines.total_s, headers=self._headers)]
             if not results:
@@ -90,14 +91,14 @@ class TritonEngine:
         if "_metrics" in self.__dict__:
             await self.__dict__.pop("_metrics").aclose()
 
-    async def _stream(self, client: InferenceServerClient, name: str, inputs: list[InferInput], key: str, *, seconds: float) -> list[InferResult]:
+    async def _stream(self, client: InferenceServerClient, name: str, inputs: list[InferInput], key: str, *, deadlines: Deadlines) -> list[InferResult]:
         async def one_request() -> AsyncIterator[dict[str, Any]]:
             yield {"model_name": name, "inputs": inputs, "request_id": key}
 
-        replies = client.stream_infer(one_request(), stream_timeout=seconds, headers=self._stream_headers)
+        replies = client.stream_infer(one_request(), stream_timeout=deadlines.total_s, headers=self._stream_headers)
         results = []
         try:
-            async for result, error in replies:
+            async for result, error in paced(replies, deadlines):
                 if error is not None:
                     raise error
                 results.append(result)
@@ -122,7 +123,7 @@ class TritonEngine:
             raise EngineError(f"the model {self._name} is not ready", fault=EngineFault.UNHEALTHY)
         config = await client.get_model_config(self._name, **asked)
         model = served_model(metadata, config.config)
-        dialect = dialect_of(model, self._card)
+        dialect = dialect_of(model, self._card, stream=model.decoupled and self._settings.deadlines.streams)
         return model, dialect, self._facts(model, dialect, f"{server.name} {server.version}")
 
     def _facts(self, model: ServedModel, dialect: Dialect, server: str) -> EngineFacts:

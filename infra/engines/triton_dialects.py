@@ -89,14 +89,14 @@ _STREAMS = ("stream", "streaming")
 _KNOBS = ("max_tokens", "temperature", "top_p", "top_k", "stop", "repetition_penalty")
 
 
-def generation_dialect(model: ServedModel, card: ModelCard) -> Dialect:
+def generation_dialect(model: ServedModel, card: ModelCard, *, stream: bool = False) -> Dialect:
     """Choose the dialect of a text model. Raises EngineError(UNSUPPORTED) if it speaks none of the three."""
     if "sampling_parameters" in model.inputs and "text_input" in model.inputs:
-        return VllmDialect(model, card)
+        return VllmDialect(model, card, stream=stream)
     if LLMAPI.max_tokens in model.inputs:
-        return TensorDialect(model, card, LLMAPI)
+        return TensorDialect(model, card, LLMAPI, stream=stream)
     if model.inputs.keys() >= {"text_input", "max_tokens"} and model.batched:
-        return TensorDialect(model, card, ENGINE_PATH)
+        return TensorDialect(model, card, ENGINE_PATH, stream=stream)
     raise EngineError(
         f"the model {model.name} takes {', '.join(model.inputs) or 'nothing'}: that is no text model of a dialect known here "
         "(TensorRT-LLM ensemble or llmapi, vLLM)",
@@ -107,12 +107,12 @@ def generation_dialect(model: ServedModel, card: ModelCard) -> Dialect:
 class _TextDialect:
     """What the dialects share: the prompt in, the text and what is told of it out."""
 
-    def __init__(self, model: ServedModel, card: ModelCard, no_echo: str) -> None:
+    def __init__(self, model: ServedModel, card: ModelCard, no_echo: str, *, stream: bool) -> None:
         self.attributes: tuple[str, ...] = ()
         self._model = model
         self._card = card
         self._echoes = no_echo not in model.inputs
-        flags = [(name, True) for name in (*_FLAGS, no_echo)] + [(name, False) for name in _STREAMS]
+        flags = [(name, True) for name in (*_FLAGS, no_echo)] + [(name, stream) for name in _STREAMS]
         self._constant = [model.tensor(name, value) for name, value in flags if name in model.inputs]
         self._cumulative = False
         self._tells_reason = "return_finish_reason" in model.inputs and "finish_reason" in model.outputs
@@ -149,8 +149,8 @@ class _TextDialect:
 class TensorDialect(_TextDialect):
     """The engine path and llmapi: a tensor for every knob."""
 
-    def __init__(self, model: ServedModel, card: ModelCard, names: Names) -> None:
-        super().__init__(model, card, names.no_echo)
+    def __init__(self, model: ServedModel, card: ModelCard, names: Names, *, stream: bool = False) -> None:
+        super().__init__(model, card, names.no_echo, stream=stream)
         self.kind = names.kind
         self._names = names
         self._cumulative = names.cumulative
@@ -197,8 +197,8 @@ class VllmDialect(_TextDialect):
     kind = "triton/vllm"
     options = frozenset({*_KNOBS, "raw", "seed", "json_schema"})
 
-    def __init__(self, model: ServedModel, card: ModelCard) -> None:
-        super().__init__(model, card, "exclude_input_in_output")
+    def __init__(self, model: ServedModel, card: ModelCard, *, stream: bool = False) -> None:
+        super().__init__(model, card, "exclude_input_in_output", stream=stream)
 
     def inputs(self, request: Request) -> list[InferInput]:
         """Give the prompt and the JSON of knobs."""

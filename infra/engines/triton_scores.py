@@ -20,13 +20,16 @@ from schemas.model_card import ModelCard, RewardFacts
 _LOGITS, _RETURN_LOGITS = "generation_logits", "return_generation_logits"
 
 
-def dialect_of(model: ServedModel, card: ModelCard) -> Dialect:
-    """Choose how to talk to a model that plays the card's role. Raises EngineError(UNSUPPORTED) if it can't play it."""
+def dialect_of(model: ServedModel, card: ModelCard, *, stream: bool = False) -> Dialect:
+    """Choose how to talk to a model that plays the card's role, asking for texts piece by piece where `stream` says so.
+
+    Raises EngineError(UNSUPPORTED) if it can't play it.
+    """
     if card.role == "reward":
         return LogitDialect(model, card) if gives_logits(model, card) else RewardDialect(model, card)
     if card.role == "embedding":
         return EmbeddingDialect(model)
-    return generation_dialect(model, card)
+    return generation_dialect(model, card, stream=stream)
 
 
 def gives_logits(model: ServedModel, card: ModelCard) -> bool:
