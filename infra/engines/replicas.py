@@ -93,6 +93,9 @@ class Replicas:
             _log.warning("a replica that was added is not used yet: %s", error)
             await endpoint.engine.close()
             return
+        except BaseException:
+            await endpoint.engine.close()
+            raise
         self._known[address] = endpoint
         self.line.add(endpoint)
 
@@ -109,9 +112,11 @@ class Replicas:
 
 
 async def _close_when_done(endpoint: Endpoint) -> None:
-    while endpoint.limiter.in_flight:
-        await asyncio.sleep(_DRAIN_LOOK_S)
-    await endpoint.engine.close()
+    try:
+        while endpoint.limiter.in_flight:
+            await asyncio.sleep(_DRAIN_LOOK_S)
+    finally:
+        await endpoint.engine.close()
 
 
 def _is_name(address: Address) -> bool:
