@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -56,8 +57,8 @@ def run(
     outcome = None if fresh else finished_before(loaded, settings)
     if outcome is None:
         again = resume_command(recipe, data=data, rehearse=rehearse)
-        with _explained(again):
-            outcome = _produce(recipe, settings, fresh=fresh, rehearse=rehearse, quiet=quiet)
+        with explained(again):
+            outcome = make(settings, {"recipe": str(recipe), "fresh": fresh, "rehearse": rehearse}, quiet=quiet)
     if as_json:
         print_json(asdict(outcome))
     else:
@@ -97,7 +98,8 @@ def resume_command(recipe: Path, *, data: Path | None, rehearse: bool) -> str:
     return shlex.join(words)
 
 
-def _produce(recipe: Path, settings: "Settings", *, fresh: bool, rehearse: bool, quiet: bool) -> "RunOutcome":
+def make(settings: "Settings", parameters: dict[str, Any], *, quiet: bool, flow: str = "produce") -> Any:
+    """Call a flow with these parameters, showing how it goes."""
     from cli.follow import follow
     from cli.log import log_to
     from infra.prefect_home import prefect_api
@@ -105,12 +107,11 @@ def _produce(recipe: Path, settings: "Settings", *, fresh: bool, rehearse: bool,
 
     with log_to(settings.data), _told_of_stop(), follow(snapshot, err(), quiet=quiet), prefect_api(settings.data) as api:
         HUB.say("starting Prefect")
-        from flows.produce import produce
-
+        called = getattr(import_module(f"flows.{flow}"), flow)
         api.wait()
         if api.instead_of:
             err().print(f"Nobody answers at PREFECT_API_URL={api.instead_of}: the run goes on, and is shown by a private server instead.", soft_wrap=True)
-        return produce(str(recipe), str(settings.data), fresh, rehearse)
+        return called(data=str(settings.data), **parameters)
 
 
 @contextmanager
@@ -132,7 +133,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def _explained(again: str) -> Iterator[None]:
+def explained(again: str) -> Iterator[None]:
     """Say after a stop or a failure how to go on."""
     try:
         yield

@@ -32,6 +32,7 @@ def serve(
     malformed_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of answers in a wrong form.")] = 0.05,
     refusal_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of answers that decline.")] = 0.02,
     truncation_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of answers that run into max_tokens.")] = 0.02,
+    biased_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of cases in which the model as judge prefers what it reads first.")] = 0.15,
     fault_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of attempts that fail.")] = 0.0,
     replay: Annotated[list[Path] | None, typer.Option(help="JSON lines of recorded answers; may be given more than once.")] = None,
     call_log: Annotated[Path | None, typer.Option(help="Append one JSON line per answered call to this file.")] = None,
@@ -41,7 +42,7 @@ def serve(
     """Serve the rehearsal models until Ctrl-C or SIGTERM, and say how to reach them."""
     from infra.triton.options import RehearsalOptions
 
-    rates = (wrong_rate, malformed_rate, refusal_rate, truncation_rate, fault_rate)
+    rates = (wrong_rate, malformed_rate, refusal_rate, truncation_rate, biased_rate, fault_rate)
     _serve(RehearsalOptions(seed, latency, latency_sigma, slots, *rates, queue, tuple(replay or ()), call_log), log, as_json=as_json)
 
 

@@ -28,6 +28,8 @@ class Sampling:
     """Beside the model card's own stop strings."""
     json_schema: str | None = None
     """Guided decoding: the answer must fit this JSON schema. Only some dialects can."""
+    reasoning: bool | None = None
+    """Reason first, or don't: the model's card puts it into the prompt, so no engine is told and the key need not say it twice."""
 
     def fields(self) -> list[object]:
         """List the values for a call's key. Written out: `dataclasses.astuple` takes most of the 11 µs that a key costs."""
@@ -95,6 +97,8 @@ class Completion:
     completion_tokens: int
     tokens_inferred: bool
     """True where the engine does not count and the numbers are estimates."""
+    reasoning: str = ""
+    """What the model thought before, where the engine tells it apart; else it is in the text, and the card parts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +216,7 @@ def answer_from_json(value: Mapping[str, Any]) -> Answer:
 def refuse_unsupported(facts: EngineFacts, sampling: Sampling) -> None:
     """Raise EngineError(UNSUPPORTED) if the engine can't be told something that `sampling` sets."""
     wanted = {f.name for f in dataclasses.fields(sampling) if getattr(sampling, f.name) not in (None, ())}
-    always = {"max_tokens", "temperature", "top_p"}
+    always = {"max_tokens", "temperature", "top_p", "reasoning"}
     missing = sorted(wanted - always - facts.options)
     if missing:
         raise EngineError(

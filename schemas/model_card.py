@@ -16,7 +16,7 @@ from jinja2 import Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.engine import EmbedRequest, GenerateRequest, RewardRequest, Sampling
+from schemas.engine import Completion, EmbedRequest, GenerateRequest, RewardRequest, Sampling
 from schemas.errors import NotFoundError, SettingsError
 from schemas.licences import find_licence
 from schemas.records import Message, Messages
@@ -45,6 +45,20 @@ class RewardFacts(BaseModel):
     """Of a one-number model served as a text generator: the vocabulary index whose logit at the first generated position is the reward."""
 
 
+class ReasoningFacts(BaseModel):
+    """How a model that can reason before it answers is told to, and how its thoughts are told from its answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    switch_on: str
+    """The words that switch it on, empty where it is on by default."""
+    switch_off: str
+    where: Literal["system", "user"] = "system"
+    """Which message the words are added to: the system message, or the last one of the user."""
+    opens: str = "<think>"
+    closes: str = "</think>"
+
+
 class ModelCard(BaseModel):
     """A model's identity, terms and language."""
 
@@ -65,6 +79,8 @@ class ModelCard(BaseModel):
     system_turn: bool = True
     """False: the model knows no system role; a system message is folded into the first user turn."""
     reward: RewardFacts | None = None
+    reasoning: ReasoningFacts | None = None
+    """None where the model has no reasoning that can be switched."""
     rehearsal: bool = False
     stands_in: str | None = None
     """The id of the rehearsal card that takes this one's place under `--rehearse`."""
@@ -90,8 +106,19 @@ class ModelCard(BaseModel):
 
     def generate_request(self, messages: Messages, sampling: Sampling, seed: int) -> GenerateRequest:
         """Ask for the next assistant turn."""
-        safe = self.defuse(messages)
+        safe = self._switch_reasoning(self.defuse(messages), sampling.reasoning)
         return GenerateRequest(self.id, self.revision, safe, self._write(safe, generate=True), self._with_stops(sampling), seed)
+
+    def part_reasoning(self, completion: Completion) -> Completion:
+        """Tell a model's thoughts from its answer. Thoughts that never close are all that it said: there is no answer."""
+        facts = self.reasoning
+        if facts is None or completion.reasoning:
+            return completion
+        before, closing, after = completion.text.rpartition(facts.closes)
+        if closing:
+            return replace(completion, text=after.lstrip(), reasoning=before.replace(facts.opens, "", 1).strip())
+        start, opening, thoughts = completion.text.partition(facts.opens)
+        return replace(completion, text=start.strip(), reasoning=thoughts.strip()) if opening else completion
 
     def continue_request(self, prompt: str, sampling: Sampling, seed: int) -> GenerateRequest:
         """Ask to go on from a raw text, less the control tokens in it (base models)."""
@@ -121,6 +148,16 @@ class ModelCard(BaseModel):
     def _write(self, safe: Messages, *, generate: bool) -> str:
         turns = [{"role": turn.role, "content": turn.content} for turn in self._fold_system(safe)]
         return _template(self.chat_template).render(messages=turns, generate=generate)
+
+    def _switch_reasoning(self, messages: Messages, wanted: bool | None) -> Messages:
+        words = "" if self.reasoning is None or wanted is None else self.reasoning.switch_on if wanted else self.reasoning.switch_off
+        if not words or self.reasoning is None:
+            return messages
+        if self.reasoning.where == "user":
+            return (*messages[:-1], replace(messages[-1], content=f"{messages[-1].content} {words}"))
+        if messages[0].role == "system":
+            return (Message("system", f"{words}\n\n{messages[0].content}"), *messages[1:])
+        return (Message("system", words), *messages)
 
     def _with_stops(self, sampling: Sampling) -> Sampling:
         return replace(sampling, stop=tuple(dict.fromkeys((*sampling.stop, *self.stop))))

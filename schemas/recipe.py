@@ -39,6 +39,8 @@ class SamplingOptions(Strict):
     """Above 1 discourages repetition; refused at planning by engines that can't."""
     stop: tuple[str, ...] = ()
     """Strings that end an answer, beside the model's own."""
+    reasoning: bool | None = None
+    """Tell the model to reason first, or not to, as its card says how; refused for a model whose card doesn't. null tells it nothing."""
 
     def sampling(self) -> Sampling:
         """The engine-side form."""
@@ -74,6 +76,10 @@ class ResponseEntry(Entry):
     """Prompt techniques it answers; none named means all."""
     apart_from: tuple[str, ...] = ()
     """Prompt techniques it leaves to others."""
+    role: str = "responder"
+    """Which of the recipe's `models` answers: responder, or a further one such as responder_b or responder.weak."""
+    samplings: tuple[SamplingOptions, ...] = ()
+    """Several settings, in the place of `sampling`: `samples` conversations a prompt by each."""
 
 
 class FilterEntry(Entry):
@@ -177,10 +183,23 @@ class PairOptions(Strict):
 
     judges: tuple[JudgeEntry, ...] = (JudgeEntry(judge="ground_truth"), JudgeEntry(judge="reward_margin"))
     """In order: the first with an opinion on two answers decides."""
-    strategy: Literal["best_worst", "all"] = "best_worst"
-    """One pair a prompt with the widest margin, or every pair on which a judge has an opinion."""
+    strategy: Literal["best_worst", "best_random", "margin_window", "all"] = "best_worst"
+    """The best answer against the worst; the best against others that lose to it, drawn by stable hash; pairs with a margin of reward in a
+    window; or every pair on which a judge has an opinion."""
     per_prompt: int | None = Field(None, ge=1)
-    """Most pairs a prompt under `all`."""
+    """Most pairs a prompt, the widest margins first; default: all, and one under `best_random`. Under `best_worst` there is one."""
+    min_margin: float = 0.0
+    """Under `margin_window`: least difference of the two rewards."""
+    max_margin: float | None = None
+    """Under `margin_window`: largest difference; what is too easy to tell apart teaches little."""
+
+    @model_validator(mode="after")
+    def _window_is_open(self) -> "PairOptions":
+        if self.max_margin is not None and self.max_margin < self.min_margin:
+            raise ValueError(f"max_margin {self.max_margin} is below min_margin {self.min_margin}")
+        if self.strategy != "margin_window" and (self.max_margin is not None or self.min_margin):
+            raise ValueError(f"min_margin and max_margin are of the strategy margin_window, not of {self.strategy}")
+        return self
 
 
 class SftOptions(Strict):
@@ -215,7 +234,7 @@ class Recipe(Strict):
     use: Use = "training"
     """What the data is for: evaluation, training, commercial-training. What a licence of a model or a seed forbids is refused before any work."""
     models: dict[str, str]
-    """Role (writer, responder, user, reward, embedding) to model card id."""
+    """Role (writer, responder, user, judge, reward, embedding) to model card id; `responder_b`, `responder.weak` … are further responders."""
     prompts: tuple[TechniqueEntry, ...] = Field(min_length=1)
     """Where prompts come from."""
     screen: ScreenOptions = ScreenOptions()

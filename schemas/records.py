@@ -53,6 +53,8 @@ class ModelUse:
     seed: UInt64 | None = None
     licence_version: str = ""
     """The dates or numbers of the licences' texts, in the order of `licence`."""
+    reasoning: bool | None = None
+    """Whether the model was told to reason first, or not to; null where it was told nothing of the kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,29 @@ class Reference:
     """Name of the module in tasks/verifiers/ that can judge an answer by it."""
     value: str
     """The answer itself, or JSON where the verifier takes more than a string."""
+    origin: Annotated[str, OneOf(("given", "majority"))] = "given"
+    """`given` with the prompt, or `majority`: what most samples said, where nobody knew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difficulty:
+    """How often the samples of a prompt were right, before any of them was filtered out."""
+
+    pass_rate: Float32
+    samples: Int32
+    """How many were judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """One time that a language model was asked to judge answers."""
+
+    order: tuple[str, ...]
+    """Ids of the answers, in the order in which it was shown them."""
+    verdict: str
+    """What its words came to: the id of the better answer, `tie`, `unreadable`; a rating for each answer from a rubric."""
+    raw: str
+    """Its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +167,8 @@ class Prompt:
     reference: Reference | None
     lineage: Lineage
     provenance: Provenance
+    difficulty: Difficulty | None = None
+    """Known once its answers were judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +197,9 @@ class Conversation:
     provenance: Provenance
     gate: str | None = None
     """Name of the filter that bars this row from SFT and from being chosen; it may still be a pair's rejected side."""
+    reasoning: str | None = None
+    """What the model thought before its last answer, where its card says how to tell that from the answer."""
+    difficulty: Difficulty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +225,11 @@ class Preference:
     reference: Reference | None
     lineage: Lineage
     provenance: Provenance
+    hearings: tuple[Hearing, ...] = ()
+    """What a language model said where it was the judge: each time it was asked, in which order, and what it answered."""
+    chosen_reasoning: str | None = None
+    rejected_reasoning: str | None = None
+    difficulty: Difficulty | None = None
 
 
 @dataclass(frozen=True, slots=True)

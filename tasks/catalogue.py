@@ -5,6 +5,7 @@ All faults are told in one message. What comes out is plain values that travel t
 
 import hashlib
 import importlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,24 @@ from schemas.errors import NotFoundError, RecipeError
 from schemas.identity import content_id
 from schemas.licences import find_licence
 from schemas.model_card import ModelCard, load_card
-from schemas.recipe import Recipe, read_recipe
+from schemas.recipe import Recipe, ResponseEntry, read_recipe
+from tasks.craft.conversing import system_choices
+from tasks.craft.turns import estimate_tokens
 from tasks.decontamination.benchmarks import benchmark_file, check_benchmark
 from tasks.discovery import Kind, find_filter, find_module, options_of, suggest
 from tasks.recipe_faults import Faults, check_whole
 from tasks.wordlists import WordList
 
-ROLES = {"writer": "instruct", "responder": "instruct", "user": "instruct", "base": "base", "reward": "reward", "embedding": "embedding"}
-"""What a recipe's `models` may name, and the card role that each one takes."""
+ROLES = {
+    "writer": "instruct",
+    "responder": "instruct",
+    "user": "instruct",
+    "judge": "instruct",
+    "base": "base",
+    "reward": "reward",
+    "embedding": "embedding",
+}
+"""What a recipe's `models` may name, and the card role that each one takes. `responder_b`, `responder.weak` and the like are further responders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +71,22 @@ class LoadedResponse:
     samples: int
     only: tuple[str, ...] = ()
     apart_from: tuple[str, ...] = ()
+    role: str = "responder"
+    """Which of the recipe's models plays the responder."""
 
     @property
     def module(self) -> ModuleType:
         """The technique's module."""
         return importlib.import_module(f"tasks.responses.{self.name}")
+
+    def samplings(self) -> tuple[tuple[str, Sampling], ...]:
+        """Say which of the recipe's roles are asked, and how they sample."""
+        return tuple((self.role if role == "responder" else role, how) for role, how in self.module.samplings(self.options))
+
+    @property
+    def system_tokens(self) -> int:
+        """Bound the tokens of the system message that it adds, by estimate."""
+        return max((estimate_tokens(one) for one in system_choices(getattr(self.options, "system", ())) if one), default=0)
 
     def answers(self, technique: str) -> bool:
         """Say whether it answers the prompts of a technique."""
@@ -98,6 +120,11 @@ class LoadedJudge:
         """The judge's module."""
         return importlib.import_module(f"tasks.judges.{self.name}")
 
+    @property
+    def asks(self) -> bool:
+        """Whether it asks a language model."""
+        return hasattr(self.module, "consult")
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedRecipe:
@@ -123,7 +150,8 @@ class LoadedRecipe:
         """List how each role will be asked, for checking engines."""
         steps = ((one, step) for one in self.prompts for step in one.module.STEPS)
         asked = [(call.role, call.sampling) for one, step in steps for call in step.asks(one.options)]
-        asked += [pair for one in self.responses for pair in one.module.samplings(one.options)]
+        asked += [pair for one in self.responses for pair in one.samplings()]
+        asked += [pair for one in self.judges if one.asks for pair in one.module.samplings(one.options)]
         return tuple(dict.fromkeys(asked))
 
     def raw_roles(self) -> frozenset[str]:
@@ -134,8 +162,12 @@ class LoadedRecipe:
         """Say how many tokens a prompt may have so that an answer still fits."""
         if self.recipe.screen.max_prompt_tokens is not None:
             return self.recipe.screen.max_prompt_tokens
-        answers: list[int] = [sampling.max_tokens for one in self.responses for role, sampling in one.module.samplings(one.options) if role == "responder"]
-        return self.cards["responder"].context_tokens - max(answers)
+        asked = [(role, how.max_tokens, one.system_tokens) for one in self.responses for role, how in one.samplings() if role == one.role]
+        return min(self.cards[role].context_tokens - most - system for role, most, system in asked)
+
+    def shortest_context(self) -> int:
+        """Say how many tokens a conversation may have, whichever model it is by."""
+        return min(self.cards[one.role].context_tokens for one in self.responses)
 
 
 def load_recipe(path: Path, *, cards: Path | None = None) -> LoadedRecipe:
@@ -150,6 +182,11 @@ def rehearse(loaded: LoadedRecipe) -> LoadedRecipe:
             raise RecipeError(f"models.{role}: no rehearsal model stands in for {card.id}: name one in its card's `stands_in`")
     models = {role: card.stands_in or card.id for role, card in loaded.cards.items()}
     return _load(loaded.recipe.model_copy(update={"models": models}), loaded.path, None)
+
+
+def recast(loaded: LoadedRecipe, models: Mapping[str, str], *, cards: Path | None = None) -> LoadedRecipe:
+    """Cast the same recipe with other models in some roles."""
+    return _load(loaded.recipe.model_copy(update={"models": {**loaded.recipe.models, **models}}), loaded.path, cards)
 
 
 def find_verifier(name: str) -> ModuleType:
@@ -182,14 +219,15 @@ def _load_cards(recipe: Recipe, folder: Path | None, faults: Faults) -> dict[str
 
 
 def _load_role(role: str, name: str, folder: Path | None) -> ModelCard:
-    if role not in ROLES:
+    kind = ROLES.get(re.split(r"[._-]", role)[0])
+    if kind is None:
         raise RecipeError(f"unknown role: {suggest(role, tuple(ROLES))}")
     try:
         card = load_card(name, folder)
     except NotFoundError as error:
         raise RecipeError(str(error)) from error
-    if card.role != ROLES[role]:
-        raise RecipeError(f"{card.id} is a model of the kind {card.role!r}, this role takes one of the kind {ROLES[role]!r}")
+    if card.role != kind:
+        raise RecipeError(f"{card.id} is a model of the kind {card.role!r}, this role takes one of the kind {kind!r}")
     for licence in card.licences:
         find_licence(licence)
     return card
@@ -214,7 +252,18 @@ def _load_prompts(recipe: Recipe, folder: Path, faults: Faults) -> Iterator[Load
 def _load_responses(recipe: Recipe, faults: Faults) -> Iterator[LoadedResponse]:
     for number, entry in enumerate(recipe.responses):
         with faults.at(f"responses.{number}"):
-            yield LoadedResponse(entry.technique, _checked("responses", entry.technique, entry.options), entry.samples, entry.only, entry.apart_from)
+            for given in _expand_samplings(entry):
+                options = _checked("responses", entry.technique, given)
+                yield LoadedResponse(entry.technique, options, entry.samples, entry.only, entry.apart_from, entry.role)
+
+
+def _expand_samplings(entry: ResponseEntry) -> list[dict[str, Any]]:
+    """Make of an entry with several settings one set of options for each."""
+    if not entry.samplings:
+        return [entry.options]
+    if "sampling" in entry.options:
+        raise RecipeError("give `sampling` or `samplings`, not both")
+    return [entry.options | {"sampling": one.model_dump(exclude_unset=True)} for one in entry.samplings]
 
 
 def _load_filters(recipe: Recipe, folder: Path, faults: Faults) -> Iterator[LoadedFilter]:
@@ -242,7 +291,8 @@ def _fingerprint(loaded: LoadedRecipe) -> str:
     whole = _without_later_defaults(loaded.recipe.model_dump(mode="json"))
     whole["prompts"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.prompts]
     whole["responses"] = [
-        [one.name, one.options.model_dump(mode="json"), one.samples, one.only, *([one.apart_from] if one.apart_from else [])] for one in loaded.responses
+        [one.name, one.options.model_dump(mode="json"), one.samples, one.only, one.role, *([one.apart_from] if one.apart_from else [])]
+        for one in loaded.responses
     ]
     whole["filters"] = [[one.name, {name: _plain(value) for name, value in one.parameters.items()}, one.bars_row] for one in loaded.filters]
     if loaded.recipe.pairs:

@@ -18,6 +18,8 @@ from tasks.run_state import open_addresses, refuse_unable
 
 # A technique's instruction or a question it wrote is some 60 to 150 tokens.
 PROMPT_TOKENS = 120
+# A judge reads two answers as a rule, a rubric more: the context that it is given bounds it.
+_SHOWN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def plan(loaded: LoadedRecipe, settings: Settings, *, check: bool = True) -> Pla
     if loaded.recipe.score is not None:
         card = loaded.cards["reward"].id
         calls.append(PlannedCalls("score", "reward", "reward", card, conversations, sum(_length(one) * rows for one, rows in answered), 0))
+    calls += _plan_judges(loaded)
     bands, rows, curve = _plan_dedup(loaded.recipe.dedup.near)
     shards = -(-prompts // loaded.recipe.shard_records)
     engines = tuple(_check_engines(loaded, settings)) if check else ()
@@ -105,7 +108,7 @@ def _plan_technique(one: LoadedTechnique, loaded: LoadedRecipe) -> list[PlannedC
 
 def _plan_response(one: LoadedResponse, rows: int, loaded: LoadedRecipe) -> list[PlannedCalls]:
     """Share a technique's calls among its roles; a later turn's prompt holds the turns before it."""
-    asked = one.module.samplings(one.options)
+    asked = one.samplings()
     calls = one.module.calls(one.options)
     planned = []
     for number, (role, sampling) in enumerate(asked):
@@ -116,9 +119,24 @@ def _plan_response(one: LoadedResponse, rows: int, loaded: LoadedRecipe) -> list
     return planned
 
 
+def _plan_judges(loaded: LoadedRecipe) -> list[PlannedCalls]:
+    """Bound the questions to language models as judges: as if every earlier judge left all pairs of every prompt open."""
+    planned = []
+    for judge in loaded.judges:
+        for role, sampling in judge.module.samplings(judge.options) if judge.asks else ():
+            calls, read = 0, 0
+            for one in loaded.prompts:
+                answers = [_length(response) for response in loaded.responses if response.answers(one.name) for _ in range(response.samples)]
+                asked = one.requested * int(judge.module.calls(judge.options, len(answers)))
+                calls, read = calls + asked, read + asked * (PROMPT_TOKENS + sum(sorted(answers)[-_SHOWN:]))
+            read = min(read, calls * max(1, judge.options.context_tokens - sampling.max_tokens))
+            planned.append(PlannedCalls("pair", judge.name, role, loaded.cards[role].id, calls, read, calls * sampling.max_tokens))
+    return planned
+
+
 def _length(one: LoadedResponse) -> int:
     """Bound a conversation's tokens, for the reward model's prompt."""
-    longest: int = max(sampling.max_tokens for _, sampling in one.module.samplings(one.options))
+    longest: int = max(sampling.max_tokens for _, sampling in one.samplings())
     return PROMPT_TOKENS + int(one.module.calls(one.options)) * longest
 
 

@@ -27,6 +27,12 @@ def name_run() -> str:
     return f"{name} (rehearsed)" if parameters.get("rehearse") else name
 
 
+def name_regrade() -> str:
+    """Name a flow run after the run that it grades again."""
+    parameters = flow_run.parameters or {}
+    return f"{parameters.get('run', '')} by {parameters['reward']}" if parameters.get("reward") else f"{parameters.get('run', '')} regraded"
+
+
 class RunView:
     """One run's artifacts. Prefect being away is no reason to stop a run: failures to tell are left at that."""
 

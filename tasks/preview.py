@@ -28,11 +28,14 @@ from tasks.decontamination.benchmarks import keep_benchmarks
 from tasks.decontamination.screening import drop_contaminated_prompts
 from tasks.filtering import filter_conversations
 from tasks.grading import reduction_of, settle_grade
+from tasks.judging import hear_judges
+from tasks.pairing import NOTHING_HEARD, Hearings
 from tasks.pairing import settle as settle_answers
 from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, run_records
 from tasks.run_state import check_engines, open_addresses
-from tasks.stages.responses import Sample, list_samples
-from tasks.stages.score import grade, verify
+from tasks.sampled import judge_samples
+from tasks.stages.responses import list_samples, respond_to
+from tasks.stages.score import grade
 from tasks.stages.screen import estimate_tokens
 from tasks.technique import Made, Opening, Step
 
@@ -225,22 +228,17 @@ def _answer(desk: _Desk, prompts: Sequence[Prompt]) -> _Answered:
     samples = list_samples(list(prompts), desk.loaded.responses)
     watched = desk.watch([one.prompt.prompt_id for one in samples])
 
-    def respond(pair: tuple[Sample, _WatchedCalls]) -> Awaitable[Conversation | Drop]:
-        sample, calls = pair
-        made: Awaitable[Conversation | Drop] = sample.response.module.respond(
-            sample.prompt, sample.index, sample.response.options, RecordAsk(calls, desk.cast, sample.prompt.prompt_id)
-        )
-        return made
-
+    made_all = desk.session.run(run_records(list(zip(samples, watched, strict=True)), lambda pair: respond_to(pair[0], pair[1], desk.cast)))
     answered = _Answered([], {}, [])
-    for sample, calls, made in zip(samples, watched, desk.session.run(run_records(list(zip(samples, watched, strict=True)), respond)), strict=True):
+    for sample, calls, made in zip(samples, watched, made_all, strict=True):
         if isinstance(made, Conversation):
-            answered.conversations.append(verify(made))
+            answered.conversations.append(made)
             answered.exchanges[made.conversation_id] = tuple(calls.exchanges)
         elif isinstance(made, Drop):
             answered.drops.append(made)
         else:
             answered.drops.append(drop_record(sample.prompt, stage="responses", reason="engine_refused", detail=made.detail, nth=sample.index))
+    answered.conversations = judge_samples(answered.conversations, desk.loaded.judges)
     return answered
 
 
@@ -267,12 +265,21 @@ def _score(desk: _Desk, answered: _Answered) -> list[Conversation]:
 def _settle(desk: _Desk, prompt: Prompt, scored: Sequence[Conversation], answered: _Answered) -> PreviewedPrompt:
     """Filter and pair one prompt's answers, and say of each what became of it."""
     kept, filtered = filter_conversations([one for one in scored if one.prompt_id == prompt.prompt_id], desk.loaded.filters)
-    settled = settle_answers(kept, desk.loaded.recipe, desk.loaded.judges)
+    settled = settle_answers(kept, desk.loaded.recipe, desk.loaded.judges, _hear(desk, prompt, kept))
     answered.drops += [*filtered, *settled.drops]
     fates = _fates(settled.sft, settled.preferences, answered.drops)
     last = {one.conversation_id: one for one in (*answered.conversations, *scored, *kept) if one.prompt_id == prompt.prompt_id}
     answers = tuple(PreviewedAnswer(one, answered.exchanges[unique], fates.get(unique, "")) for unique, one in last.items())
     return PreviewedPrompt(prompt, answers, settled.preferences)
+
+
+def _hear(desk: _Desk, prompt: Prompt, answers: Sequence[Conversation]) -> Hearings:
+    """Ask the judges that ask language models."""
+    options = desk.loaded.recipe.pairs
+    if options is None:
+        return NOTHING_HEARD
+    calls = desk.watch([prompt.prompt_id])[0]
+    return desk.session.run(hear_judges(answers, options, desk.loaded.judges, RecordAsk(calls, desk.cast, prompt.prompt_id)))
 
 
 def _fates(sft: Sequence[Conversation], preferences: Sequence[Preference], drops: Sequence[Drop]) -> dict[str, str]:

@@ -43,6 +43,8 @@ def check_whole(loaded: "LoadedRecipe", faults: Faults) -> None:
     """Check what no part of a recipe shows by itself."""
     _check_roles(loaded, faults)
     _check_use(loaded, faults)
+    _check_reasoning(loaded, faults)
+    _check_window(loaded, faults)
     _check_rewards(loaded, faults)
     _check_outcome(loaded, faults)
 
@@ -78,6 +80,21 @@ def named_sources(options: Any) -> Iterator[tuple[str, str]]:
     for _, value in options:
         for one in value if isinstance(value, tuple | list) else (value,):
             yield from named_sources(one)
+
+
+def _check_reasoning(loaded: "LoadedRecipe", faults: Faults) -> None:
+    for role, sampling in loaded.samplings():
+        card = loaded.cards.get(role)
+        if sampling.reasoning is not None and card is not None and card.reasoning is None:
+            faults.add(
+                f"models.{role}", f"the card of {card.id} names no way to switch reasoning: leave `reasoning` out of its sampling, or choose another model"
+            )
+
+
+def _check_window(loaded: "LoadedRecipe", faults: Faults) -> None:
+    pairs = loaded.recipe.pairs
+    if pairs and pairs.strategy == "margin_window" and loaded.recipe.score is None:
+        faults.add("pairs.strategy", "margin_window looks at rewards, and `score: null` leaves scoring out: score, or choose another strategy")
 
 
 def _check_rewards(loaded: "LoadedRecipe", faults: Faults) -> None:

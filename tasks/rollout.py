@@ -6,7 +6,7 @@ memoised beneath it is datatrove's rollout; here a call is keyed by its content 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from infra.calls import CallStore
@@ -43,7 +43,8 @@ class Cast:
         if request is None:
             return use
         how = request.sampling
-        return replace(use, max_tokens=how.max_tokens, temperature=how.temperature, top_p=how.top_p, top_k=how.top_k, seed=request.seed)
+        use = replace(use, max_tokens=how.max_tokens, temperature=how.temperature, top_p=how.top_p, top_k=how.top_k, seed=request.seed)
+        return replace(use, reasoning=how.reasoning)
 
 
 class ShardCalls:
@@ -95,15 +96,18 @@ class RecordAsk:
     calls: ShardCalls
     cast: Cast
     record_id: str
+    played_by: Mapping[str, str] = field(default_factory=dict)
+    """A technique's role to the recipe's, where another model than the usual one plays it."""
 
     async def __call__(self, role: str, question: Question, sampling: Sampling, *, label: str) -> Told:
         """Ask for the next assistant turn, or for a raw prompt's continuation."""
+        role = self.played_by.get(role, role)
         card = self.cast.cards[role]
         request = make_request(card, question, sampling, derive_seed(self.cast.seed, self.record_id, label))
         answer = await self.calls.ask(card, request, self.record_id)
         if not isinstance(answer, Completion):
             raise TypeError(f"{card.id} answered a generate request with {type(answer).__name__}")
-        return Told(answer, self.cast.use(role, request))
+        return Told(card.part_reasoning(answer), self.cast.use(role, request))
 
 
 def make_request(card: ModelCard, question: Question, sampling: Sampling, seed: int) -> GenerateRequest:

@@ -5,7 +5,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +19,7 @@ from infra.settings import Address, Settings
 from infra.storage import RunFolder, hold_run, write_text
 from schemas.engine import EngineFacts, refuse_raw, refuse_unsupported
 from schemas.errors import GristmillError, RunInterruptedError, StorageError
+from schemas.model_card import ModelCard
 from schemas.records import Provenance
 from schemas.run import RunRecord, RunStatus, ShardReport
 from tasks.catalogue import LoadedRecipe
@@ -108,11 +109,11 @@ class Run:
 
 
 @contextlib.contextmanager
-def open_run(loaded: LoadedRecipe, settings: Settings, *, fresh: bool = False) -> Iterator[Run | RunOutcome]:
+def open_run(loaded: LoadedRecipe, settings: Settings, *, fresh: bool = False, roles: Container[str] | None = None) -> Iterator[Run | RunOutcome]:
     """Open a run, or give the outcome of one that is finished already.
 
     Raises RunBusyError where another process holds it, EngineError where an engine is not what the recipe needs. On the way out the
-    ledger is told how it ended, and whatever was started for it is stopped.
+    ledger is told how it ended, and whatever was started for it is stopped. `roles` are those whose engines are wanted, all where none is given.
     """
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(contextlib.closing(Ledger.open(settings.ledger_url)))
@@ -130,7 +131,7 @@ def open_run(loaded: LoadedRecipe, settings: Settings, *, fresh: bool = False) -
         stack.enter_context(ledger.hold_run(record.run_id, settings.data))
         _refuse_missing_files(ledger, folder, f"{before}, in {before.folder}" if before else "another process")
         with _told_to_ledger(ledger, record):
-            yield _prepare(loaded, settings, ledger, record, stack)
+            yield _prepare(_Opening(loaded, settings, ledger, record, roles), stack)
 
 
 def finished_outcome(ledger: Ledger, record: RunRecord, *, already: bool = True) -> RunOutcome:
@@ -159,6 +160,15 @@ def _told_to_ledger(ledger: Ledger, record: RunRecord) -> Iterator[None]:
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    loaded: LoadedRecipe
+    settings: Settings
+    ledger: Ledger
+    record: RunRecord
+    roles: Container[str] | None
+
+
 def _refuse_missing_files(ledger: Ledger, folder: RunFolder, before: str) -> None:
     """Refuse to go on with a run whose finished shards are in some other data folder, as where hosts share a ledger and no storage."""
     if not (folder.root / "recipe.yaml").exists() and any(stage.committed for stage in ledger.stages(folder.run_id)):
@@ -168,18 +178,20 @@ def _refuse_missing_files(ledger: Ledger, folder: RunFolder, before: str) -> Non
         )
 
 
-def _prepare(loaded: LoadedRecipe, settings: Settings, ledger: Ledger, record: RunRecord, stack: contextlib.ExitStack) -> Run:
+def _prepare(opening: _Opening, stack: contextlib.ExitStack) -> Run:
     from tasks.prefect_view import RunView
 
+    loaded, settings, ledger, record, roles = opening.loaded, opening.settings, opening.ledger, opening.record, opening.roles
     HUB.start(run_id=record.run_id, name=record.name, rehearsal=record.rehearsal)
     check_earlier(loaded.recipe, settings.data)
     folder = RunFolder(settings.data, record.run_id)
     write_text(folder.root / "recipe.yaml", loaded.path.read_text(encoding="utf-8"))
     CallStore(settings.data / "calls").sweep(settings.data / "journal", {record.run_id})
-    addresses = open_addresses(loaded, settings, stack, log_path=folder.root / "triton.log")
+    addresses = open_addresses(loaded, settings, stack, log_path=folder.root / "triton.log", roles=roles)
     session = stack.enter_context(contextlib.closing(EngineSession(settings, addresses)))
     HUB.watch("this process", lambda: read_meter(session))
-    cast = check_engines(loaded, session)
+    cast = check_engines(loaded, session, roles)
+    ledger.note(record.run_id, "recipe", {"path": str(loaded.path.absolute())})
     for card_id, facts in cast.facts.items():
         ledger.note(record.run_id, f"engine:{card_id}", _describe(facts))
     return Run(record, loaded, settings, ledger, folder, session, addresses, cast, RunView(record.name), stack.enter_context(_cluster_in_background(settings)))
@@ -200,10 +212,17 @@ def _cluster_in_background(settings: Settings) -> "Iterator[Future[Client]]":
         yield thread.submit(start)
 
 
-def open_addresses(loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None) -> dict[str, tuple[Address, ...]]:
+def open_addresses(
+    loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None, roles: Container[str] | None = None
+) -> dict[str, tuple[Address, ...]]:
     """Say where each card is served, starting the embedded Triton for rehearsal cards that have no address."""
+    return place_cards(_wanted(loaded, roles).values(), settings, stack, log_path=log_path)
+
+
+def place_cards(cards: Iterable[ModelCard], settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None) -> dict[str, tuple[Address, ...]]:
+    """Say where cards are served, starting the embedded Triton for rehearsal cards that have no address."""
     addresses = dict(settings.addresses)
-    homeless = {card.id for card in loaded.cards.values() if card.rehearsal and card.id not in addresses}
+    homeless = {card.id for card in cards if card.rehearsal and card.id not in addresses}
     if homeless:
         from infra.triton.server import serve_triton
 
@@ -213,11 +232,17 @@ def open_addresses(loaded: LoadedRecipe, settings: Settings, stack: contextlib.E
     return addresses
 
 
-def check_engines(loaded: LoadedRecipe, session: EngineSession) -> Cast:
-    """Ask every engine what it is, and refuse before any work what it can't do."""
+def _wanted(loaded: LoadedRecipe, roles: Container[str] | None) -> dict[str, ModelCard]:
+    return {role: card for role, card in loaded.cards.items() if roles is None or role in roles}
+
+
+def check_engines(loaded: LoadedRecipe, session: EngineSession, roles: Container[str] | None = None) -> Cast:
+    """Ask every wanted engine what it is, and refuse before any work what it can't do."""
     HUB.say("checking engines")
-    facts = {card.id: session.inspect(card) for card in loaded.cards.values()}
-    refuse_unable(loaded, facts)
+    wanted = _wanted(loaded, roles)
+    facts = {card.id: session.inspect(card) for card in wanted.values()}
+    for role in wanted:
+        refuse_unable(loaded, facts, role)
     kinds = ", ".join(sorted({f"{one.kind} at {one.address}" for one in facts.values()}))
     HUB.say("", engine=kinds)
     return Cast(dict(loaded.cards), facts, loaded.recipe.seed)

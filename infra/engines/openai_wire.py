@@ -6,6 +6,7 @@ Pure: bodies out, parsed JSON in. Only standard fields are sent, and `top_k` and
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from infra.engines.completion import Said, as_completion
@@ -39,12 +40,15 @@ def read_completion(body: Any, request: GenerateRequest) -> Completion:
     """Read the answer to a chat completion or a completion."""
     choice = _first(body, "choices")
     text = _message(choice).get("content") if request.messages else choice.get("text")
+    # Servers with a reasoning parser tell the thoughts apart, and give no content where the answer never came.
+    thoughts = _message(choice).get("reasoning_content") or _message(choice).get("reasoning") or ""
+    text = "" if text is None and thoughts else text
     if not isinstance(text, str):
         raise _garbled(f"the answer's text is {text!r:.80}")
     usage = body.get("usage") if isinstance(body.get("usage"), dict) else {}
     reason = choice.get("finish_reason")
     said = Said(text, str(reason) if reason is not None else None, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
-    return as_completion(said, request)
+    return replace(as_completion(said, request), reasoning=str(thoughts).strip())
 
 
 def read_reward(body: Any, facts: RewardFacts) -> Reward:

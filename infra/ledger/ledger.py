@@ -1,6 +1,6 @@
 """What runs there are, what of them is committed, and what was published. Each method is one transaction; any number of processes may share a ledger."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -124,6 +124,20 @@ class Ledger:
             return True
 
         return self._database.write(work)
+
+    def take_over(self, run_id: str, source: str, stages: Container[str]) -> None:
+        """Plan and commit some of another run's stages as they stand there; what those cost was that run's, and is not counted again."""
+
+        def work(session: Session) -> None:
+            query = select(Stage).where(Stage.run_id == source).order_by(Stage.position, Stage.stage)
+            for stage in [one for one in session.scalars(query) if one.stage in stages and session.get(Stage, (run_id, one.stage)) is None]:
+                session.add(Stage(run_id=run_id, stage=stage.stage, position=stage.position, shards=stage.shards))
+                session.flush()
+                for shard in session.scalars(select(Shard).where(Shard.run_id == source, Shard.stage == stage.stage)):
+                    told = shard.report()
+                    session.add(_shard_row(run_id, stage.stage, shard.shard, ShardReport(told.rows_in, told.rows_out, told.dropped)))
+
+        self._database.write(work)
 
     def committed(self, run_id: str, stage: str) -> dict[int, ShardReport]:
         """Give the committed shards of a stage by number, in order."""

@@ -9,7 +9,7 @@ from pathlib import Path
 VARIABLE = "REHEARSAL_OPTIONS"
 """Options travel in the environment, so that the model repository is served as it is and the models' configs say nothing of one run."""
 
-_SHARES = ("wrong_rate", "malformed_rate", "refusal_rate", "truncation_rate", "fault_rate")
+_SHARES = ("wrong_rate", "malformed_rate", "refusal_rate", "truncation_rate", "biased_rate", "fault_rate")
 _LEAST = {"latency_s": 0, "latency_sigma": 0, "slots": 1, "queue": 0}
 
 
@@ -33,6 +33,8 @@ class RehearsalOptions:
     """Share of answers that decline."""
     truncation_rate: float = 0.02
     """Share of answers that run on until max_tokens."""
+    biased_rate: float = 0.15
+    """Share of cases in which the model as judge prefers the answer that it reads first, whichever it is."""
     fault_rate: float = 0.0
     """Share of attempts, not of prompts, that fail: the same call asked again may pass."""
     queue: int = 0

@@ -34,7 +34,13 @@ from schemas.errors import EngineError, EngineFault, SettingsError
 
 __all__ = ["RehearsalOptions", "ServedTriton", "read_metrics", "serve_triton"]
 
-_SERVED = {"rehearsal-instruct": "/ensemble", "rehearsal-base": "/ensemble", "rehearsal-reward": "/reward", "rehearsal-embedding": "/embedding"}
+_SERVED = {
+    "rehearsal-instruct": "/ensemble",
+    "rehearsal-base": "/ensemble",
+    "rehearsal-reasoner": "/tensorrt_llm_bls",
+    "rehearsal-reward": "/reward",
+    "rehearsal-embedding": "/embedding",
+}
 _READY_S = 60.0
 """It takes about 1 s on two idle cores; a loaded CI machine may need many times that."""
 _GRACE_S = 5.0

@@ -1,15 +1,34 @@
 """Makes a Conversation of a prompt and the turns that were generated for it, or the Drop that stands for it."""
 
+from schemas.identity import derive_seed
 from schemas.records import Conversation, Drop, Message, Messages, Prompt, conversation_id, drop_record
 from tasks.craft.made import touched
 from tasks.technique import Told
 
+System = str | tuple[str, ...]
+"""A technique's option: no system message (empty), one, or several to draw from."""
 
-def with_system(messages: Messages, system: str) -> Messages:
-    """Put a system message before a prompt that has none."""
-    if not system or messages[0].role == "system":
-        return messages
-    return (Message("system", system), *messages)
+
+def system_choices(system: System) -> tuple[str, ...]:
+    """List the system messages that an option names; an empty one among several is a share of prompts without any."""
+    return (system,) if isinstance(system, str) else system
+
+
+def with_system(prompt: Prompt, system: System) -> Messages:
+    """Put a system message before a prompt that has none.
+
+    Of several, one is drawn by the prompt's id: all samples of a prompt have the same, as answers under different ones can't be compared.
+    """
+    choices = system_choices(system)
+    if prompt.messages[0].role == "system" or not choices:
+        return prompt.messages
+    drawn = choices[derive_seed("system", prompt.prompt_id) % len(choices)]
+    return (Message("system", drawn), *prompt.messages) if drawn else prompt.messages
+
+
+def without_answer(told: Told) -> str:
+    """Name the reason why a model's turn holds no answer."""
+    return "unfinished_reasoning" if told.completion.reasoning else "empty_answer"
 
 
 def make_conversation(prompt: Prompt, messages: Messages, told: tuple[Told, ...], *, response: str, sample_index: int) -> Conversation:
@@ -40,6 +59,7 @@ def make_conversation(prompt: Prompt, messages: Messages, told: tuple[Told, ...]
         reference=prompt.reference if len(messages) == prompt_turns + 1 else None,
         lineage=prompt.lineage,
         provenance=touched(prompt.provenance, *(one.use for one in told)),
+        reasoning=last.reasoning or None,
     )
 
 

@@ -132,10 +132,19 @@ def _making(inputs: ReleaseInputs, accounts: Iterable[Account]) -> str:
     answers = ", ".join(f"`{entry.technique}` × {entry.samples}" for entry in inputs.recipe.responses)
     filters = ", ".join(f"`{entry.filter}`" for entry in inputs.recipe.filters) or "none"
     told = f"Prompts by {techniques}; answers by {answers}; filters: {filters}. Run `{inputs.run_id}`, recipe fingerprint `{inputs.fingerprint}`."
+    if inputs.descent:
+        told += " " + _descent(inputs.descent)
     lines = [_account_line(account) for account in accounts]
     return f"{told}\n\nEvery row requested is published or in `dropped/` with its reason:\n\n" + _table(
         ("unit", "requested", "kept", "dropped", "deduplicated", "contaminated"), lines
     )
+
+
+def _descent(told: Mapping[str, Any]) -> str:
+    if told["kind"] == "regrade":
+        return f"The answers are those of run `{told['run']}` (release `{told['release']}`), graded again; nothing was generated for this release."
+    origin = f"; its model `{told['model']}` (revision `{told['revision']}`) was trained on release `{told['release']}`" if told.get("release") else ""
+    return f"This is generation {told['round']}{origin}."
 
 
 def _account_line(account: Account) -> tuple[str, ...]:

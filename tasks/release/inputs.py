@@ -49,6 +49,8 @@ class ReleaseInputs:
     """Data set (see DATA_SETS) to its Parquet files; a data set that the recipe doesn't make is left out."""
     scored: tuple[Path, ...] = ()
     """Conversations as they were scored, before any filter: for the report's distributions."""
+    descent: Mapping[str, Any] | None = None
+    """The run or release that this one was made from, and how: a regrade, or a generation of `iterate`."""
     started_at: str = ""
     finished_at: str | None = None
     status: str = "running"
@@ -77,6 +79,7 @@ def read_inputs(ledger: Ledger, data: Path, run_id: str, *, cards: Path | None =
         stages=stages,
         parts=find_parts(folder, recipe, stages),
         scored=find_scored(folder),
+        descent=notes.get("descent"),
         started_at=record.started_at,
         finished_at=record.finished_at,
         status=record.status,
@@ -86,7 +89,10 @@ def read_inputs(ledger: Ledger, data: Path, run_id: str, *, cards: Path | None =
 
 def find_parts(folder: RunFolder, recipe: Recipe, stages: Sequence[StageReport]) -> dict[str, tuple[Path, ...]]:
     """Find what a run has made so far, by data set."""
-    written = folder.parts("screen") or [path for stage in stages for path in folder.parts(stage.stage) if stage.stage.startswith("prompts")]
+    screened, rated = folder.parts("screen"), folder.parts("score/prompts")
+    # Rated ones are the same prompts, once all of them are there.
+    written = rated if rated and len(rated) == len(screened) else screened
+    written = written or [path for stage in stages for path in folder.parts(stage.stage) if stage.stage.startswith("prompts")]
     parts = {"prompts": _of_record(written, Prompt)}
     parts |= {"sft": tuple(folder.parts("pair/sft"))} if recipe.sft else {}
     parts |= {"preferences": tuple(folder.parts("pair/preferences"))} if recipe.pairs else {}

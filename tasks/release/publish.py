@@ -231,6 +231,7 @@ def _manifest(building: _Building, obligations: Obligations, accounts: tuple[Acc
         "rehearsal": inputs.rehearsal,
         "run_id": inputs.run_id,
         "fingerprint": inputs.fingerprint,
+        "descent": inputs.descent,
         "started_at": inputs.started_at,
         "created_at": created,
         "rows": building.rows,

@@ -3,7 +3,7 @@
 from schemas.engine import Sampling
 from schemas.recipe import SamplingOptions, Strict
 from schemas.records import Conversation, Drop, Message, Prompt
-from tasks.craft.conversing import lose_sample, make_conversation, with_system
+from tasks.craft.conversing import System, lose_sample, make_conversation, with_system, without_answer
 from tasks.technique import Ask
 
 NAME = "answer"
@@ -14,8 +14,8 @@ class Options(Strict):
 
     sampling: SamplingOptions = SamplingOptions()
     """How the responder samples."""
-    system: str = ""
-    """A system message before the prompt; a prompt's own system message is kept in its place."""
+    system: System = ""
+    """A system message before the prompt, or several, of which each prompt draws one by stable hash; a prompt's own is kept in its place."""
 
 
 def calls(options: Options) -> int:
@@ -30,10 +30,10 @@ def samplings(options: Options) -> tuple[tuple[str, Sampling], ...]:
 
 async def respond(prompt: Prompt, sample_index: int, options: Options, ask: Ask) -> Conversation | Drop:
     """Answer a prompt once."""
-    messages = with_system(prompt.messages, options.system)
+    messages = with_system(prompt, options.system)
     told = await ask("responder", messages, options.sampling.sampling(), label=f"sample/{sample_index}")
     text = told.completion.text.strip()
     if not text:
-        return lose_sample(prompt, NAME, sample_index, "empty_answer", raw=told.completion.text)
+        return lose_sample(prompt, NAME, sample_index, without_answer(told), raw=told.completion.text or told.completion.reasoning)
     whole = (*messages, Message("assistant", text))
     return make_conversation(prompt, whole, (told,), response=NAME, sample_index=sample_index)

@@ -10,7 +10,7 @@ from schemas.engine import Sampling
 from schemas.identity import derive_seed
 from schemas.recipe import SamplingOptions, Strict
 from schemas.records import Conversation, Drop, Message, Messages, Prompt
-from tasks.craft.conversing import lose_sample, make_conversation, with_system
+from tasks.craft.conversing import System, lose_sample, make_conversation, with_system, without_answer
 from tasks.craft.courtesies import strip_courtesies
 from tasks.craft.turns import between_marks, estimate_tokens, fault_in_turns, show_turns
 from tasks.technique import Ask, Told
@@ -37,8 +37,8 @@ class Options(Strict):
     """Moods of the simulated user to choose from: plain, thorough, critical, practical, or a description of your own."""
     context_tokens: int = Field(4096, ge=64)
     """Tokens that a whole conversation may have, the next answer's max_tokens included."""
-    system: str = ""
-    """A system message before the prompt; a prompt's own system message is kept in its place."""
+    system: System = ""
+    """A system message before the prompt, or several, of which each prompt draws one by stable hash; a prompt's own is kept in its place."""
     sampling: SamplingOptions = SamplingOptions()
     """How the responder samples."""
     user_sampling: SamplingOptions = SamplingOptions(max_tokens=256)
@@ -84,7 +84,7 @@ class _Talk:
     """A conversation while it is being had."""
 
     def __init__(self, prompt: Prompt, sample_index: int, options: Options, ask: Ask) -> None:
-        self.messages = with_system(prompt.messages, options.system)
+        self.messages = with_system(prompt, options.system)
         self.told: list[Told] = []
         self._options = options
         self._ask = ask
@@ -101,7 +101,7 @@ class _Talk:
         self._size = told.completion.prompt_tokens + told.completion.completion_tokens
         self.told.append(told)
         if not text:
-            raise _LostError("empty_answer", detail=f"answer {turn + 1}", raw=told.completion.text)
+            raise _LostError(without_answer(told), detail=f"answer {turn + 1}", raw=told.completion.text or told.completion.reasoning)
         if told.completion.finish_reason == "length" and turn < self._options.user_turns - 1:
             raise _LostError("truncated", detail=f"answer {turn + 1} of {self._options.user_turns} was cut off", raw=text)
         self.messages = (*self.messages, Message("assistant", text))

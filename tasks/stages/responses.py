@@ -1,6 +1,7 @@
 """Stage `responses`: every screened prompt answered N times by each response technique that applies to it, a Prefect task a shard."""
 
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from infra.storage import read_records, write_records
@@ -8,7 +9,7 @@ from schemas.records import Conversation, Drop, Prompt, drop_record
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedResponse
 from tasks.progress import HUB
-from tasks.rollout import RecordAsk, Refused, hand_over, open_calls, run_records
+from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, hand_over, open_calls, run_records
 from tasks.run_state import Run
 from tasks.stages.fan_out import on_prefect, shard_task
 from tasks.tally import tally
@@ -40,12 +41,7 @@ def answer_shard(run: Run, shard: int) -> ShardReport:
     samples = list_samples(prompts, run.loaded.responses)
     calls, journal = open_calls(run.session, run.folder, "responses", shard, [prompt.prompt_id for prompt in prompts])
     with journal:
-        made = run.session.run(
-            run_records(
-                samples,
-                lambda one: one.response.module.respond(one.prompt, one.index, one.response.options, RecordAsk(calls, run.cast, one.prompt.prompt_id)),
-            )
-        )
+        made = run.session.run(run_records(samples, lambda one: respond_to(one, calls, run.cast)))
     results = [_settle(sample, one) for sample, one in zip(samples, made, strict=True)]
     conversations = sorted((one for one in results if isinstance(one, Conversation)), key=lambda one: one.conversation_id)
     drops = sorted((one for one in results if isinstance(one, Drop)), key=lambda one: one.drop_id)
@@ -56,6 +52,14 @@ def answer_shard(run: Run, shard: int) -> ShardReport:
     HUB.shard_done("responses", report)
     hand_over(run.folder, "responses", shard)
     return report
+
+
+def respond_to(sample: Sample, calls: ShardCalls, cast: Cast) -> Awaitable[Conversation | Drop]:
+    """Have one conversation; the model that its entry names plays the responder."""
+    response = sample.response
+    ask = RecordAsk(calls, cast, sample.prompt.prompt_id, {"responder": response.role})
+    made: Awaitable[Conversation | Drop] = response.module.respond(sample.prompt, sample.index, response.options, ask)
+    return made
 
 
 def list_samples(prompts: list[Prompt], responses: tuple[LoadedResponse, ...]) -> list[Sample]:

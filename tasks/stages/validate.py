@@ -42,7 +42,7 @@ def validate_rows(run: Run, shards: int) -> None:
     committed = run.committed("validate", len(partitions))
     HUB.stage_begins("validate", shards=len(partitions), committed=committed)
     left = [number for number in range(len(partitions)) if number not in committed]
-    work = partial(validate_shard, partitions=partitions, context_tokens=run.loaded.cards["responder"].context_tokens)
+    work = partial(validate_shard, partitions=partitions, context_tokens=run.loaded.shortest_context())
     failed: list[PartitionResult] = []
     for number, report in map_on_dask(run, work, left) if left else ():
         if report.dropped:
@@ -56,7 +56,7 @@ def validate_rows(run: Run, shards: int) -> None:
 
 def list_partitions(run: Run, shards: int) -> tuple[Partition, ...]:
     """Cut what is to be published into partitions."""
-    folders = {"prompts": "screen"}
+    folders = {"prompts": "score/prompts"}
     folders |= {"sft": "pair/sft"} if run.loaded.recipe.sft else {}
     folders |= {"preferences": "pair/preferences"} if run.loaded.recipe.pairs else {}
     paths = {name: [run.folder.part(folder, shard) for shard in range(shards)] for name, folder in folders.items()}

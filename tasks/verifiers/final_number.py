@@ -61,6 +61,12 @@ def verify(answer: str, expected: str) -> Verdict:
     return Verdict(NAME, found.value == wanted.value, wanted.text, found.text, found.where)
 
 
+def read(answer: str) -> str | None:
+    """Read an answer's final number, written plainly."""
+    found = find_final_number(answer)
+    return str(found.value) if found else None
+
+
 def find_final_number(text: str) -> Found | None:
     """Read the number that a text ends up with."""
     text = _simplify(text)

@@ -41,7 +41,8 @@ def test_serve_prints_what_to_export_and_ends_well(stop: signal.Signals) -> None
         process.send_signal(stop)
         _, told = process.communicate(timeout=60)
     assert name == "GRISTMILL_ENGINES"
-    assert set(Settings(engines=value.strip("'")).addresses) == {"rehearsal-instruct", "rehearsal-base", "rehearsal-reward", "rehearsal-embedding"}
+    cards = {"rehearsal-instruct", "rehearsal-base", "rehearsal-reasoner", "rehearsal-reward", "rehearsal-embedding"}
+    assert set(Settings(engines=value.strip("'")).addresses) == cards
     assert process.returncode == 0
     assert "Triton has stopped." in told
 

@@ -90,7 +90,7 @@ WRONG = {
     ),
     "filter parameter missing": ({"filters": [{"filter": "below_reward"}]}, "filters.0.minimum: missing"),
     "language unknown": ({"language": "xx", "filters": [{"filter": "wrong_language"}]}, "filters.0.language: 'xx' is not among"),
-    "unknown judge": ({"pairs": {"judges": [{"judge": "coin"}]}}, "pairs.judges.0: unknown judge 'coin': there are ground_truth, reward_margin"),
+    "unknown judge": ({"pairs": {"judges": [{"judge": "coin"}]}}, "pairs.judges.0: unknown judge 'coin': there are ground_truth, llm_pairwise"),
     "unknown model": ({"models": {"writer": "gpt-9"}}, "models.writer: no model card 'gpt-9'"),
     "unknown role": ({"models": {"wirter": "rehearsal-instruct"}}, "models.wirter: unknown role: did you mean 'writer'?"),
     "card of another kind": (

@@ -122,6 +122,12 @@ def ramble(question: str, draw: Draw, *, tokens: int) -> str:
     return " ".join(_fill(draw.pick(_BODIES), question, draw) for _ in range(tokens // 5 + 1))
 
 
+def think(question: str, draw: Draw) -> str:
+    """Reason aloud before an answer."""
+    steps = ("What is asked is about {t}.", "First I should see how {n} bear on it.", "Then {m} matter too, though less.", "So I will start with {n}.")
+    return " ".join(_fill(form, question, draw) for form in steps[: draw.number(2, len(steps))])
+
+
 def refuse(draw: Draw) -> str:
     """Decline."""
     return draw.pick(_REFUSALS)

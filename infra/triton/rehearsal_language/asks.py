@@ -10,6 +10,9 @@ _FENCED = re.compile(r"<<<\s*(.*?)\s*>>>", re.DOTALL)
 _CUES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE | re.DOTALL))
     for kind, pattern in (
+        # First, as the answers to be judged may quote any of the others.
+        ("compare", r"\A.{0,60}say which of the two answers below"),
+        ("rate", r"\A.{0,60}rate each of the (?P<count>\d+) answers below"),
         ("topics", r"name (?P<count>\d+) broad topics"),
         ("subtopics", rf"name (?P<count>\d+) subtopics of {_QUOTED}"),
         ("questions", rf"write (?P<count>\d+) questions about {_QUOTED}"),
@@ -39,6 +42,7 @@ LISTS = frozenset(
     | {"writing_tasks", "programming_keywords", "programming_problems", "document_instructions", "persona_requests"}
 )
 REWRITES = frozenset({"diverse_qa", "distil", "extract_knowledge", "knowledge_list", "encyclopaedic"})
+JUDGED = frozenset({"compare", "rate"})
 _ABOUT_QUOTED = frozenset({"document_instructions", "persona_requests"})
 """Lists about a text between marks; the first such text, as a top-up quotes the items that there are after it."""
 _MOST_ITEMS = 500
@@ -56,6 +60,8 @@ class Wanted:
     about: str
     """The topic, the quoted text, the series' label, or the whole question."""
     count: int = 0
+    quoted: tuple[str, ...] = ()
+    """Of a case to be judged: what was asked, then the answers."""
 
 
 def recognise(turns: tuple[Turn, ...]) -> Wanted:
@@ -84,6 +90,8 @@ def _by_cue(text: str) -> Wanted:
 def _wanted(kind: str, text: str, found: re.Match[str]) -> Wanted:
     groups = found.groupdict()
     fenced = _FENCED.findall(text)
+    if kind in JUDGED:
+        return Wanted(kind, "", len(fenced) - 1, tuple(fenced))
     if "count" in groups:
         about = fenced[0] if kind in _ABOUT_QUOTED and fenced else groups.get("about") or ""
         return Wanted(kind, about.strip(), min(int(groups["count"]), _MOST_ITEMS))

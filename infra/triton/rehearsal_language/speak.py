@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from infra.triton.rehearsal_language import answers, programs, requests, rewrites, topics
+from infra.triton.rehearsal_language import answers, judging, programs, requests, rewrites, topics
 from infra.triton.rehearsal_language.asks import LISTS, RAW, REWRITES, Wanted, recognise
 from infra.triton.rehearsal_language.chat import read_turns
 from infra.triton.rehearsal_language.draw import Draw
@@ -12,6 +12,8 @@ from infra.triton.rehearsal_language.problems import pose_problems
 from infra.triton.rehearsal_language.structured import write_structured
 from infra.triton.rehearsal_language.tokens import count_tokens, cut_tokens
 
+_THINK = "detailed thinking on"
+"""The words in the system message by which Llama-Nemotron models are told to reason first."""
 TURN_END = "<extra_id_1>"
 """What the model writes after its turn, as Nemotron-4 does; it is said only to one who named it as a stop string."""
 
@@ -59,19 +61,24 @@ class Temper:
     """Lists in another form than asked for; other answers that get stuck or are in another language."""
     refusal_rate: float = 0.0
     truncation_rate: float = 0.0
+    biased_rate: float = 0.0
+    """As judge: cases in which the first answer that it reads is the best, whichever it is."""
 
 
 def speak(asked: Asked, temper: Temper) -> Said:
     """Answer a prompt. Raises ValueError for a JSON schema that it can't follow."""
     draw = Draw(temper.seed, asked.prompt, asked.effective_seed, asked.temperature)
-    wanted = recognise(read_turns(asked.prompt))
+    turns = read_turns(asked.prompt)
+    wanted = recognise(turns)
     if asked.json_schema is not None:
         return finish(write_structured(asked.json_schema, wanted.about, draw), asked)
     if wanted.kind not in RAW and draw.chance(temper.refusal_rate):
         return finish(answers.refuse(draw), asked)
+    thinks = _THINK in turns[0].text.lower() and turns[0].role == "system"
     if draw.chance(temper.truncation_rate):
-        return finish(answers.ramble(wanted.about, draw, tokens=asked.max_tokens), asked)
-    return finish(_compose(wanted, draw, temper), asked)
+        return finish(("<think>\n" if thinks else "") + answers.ramble(wanted.about, draw, tokens=asked.max_tokens), asked)
+    thoughts = f"<think>\n{answers.think(wanted.about, draw)}\n</think>\n\n" if thinks else ""
+    return finish(thoughts + _compose(wanted, draw, temper), asked)
 
 
 def finish(text: str, asked: Asked) -> Said:
@@ -104,6 +111,10 @@ def _compose(wanted: Wanted, draw: Draw, temper: Temper) -> str:
             return topics.opening_question(draw)
         case "continuation":
             return topics.continue_series(wanted.about, wanted.count, draw, malformed_rate=temper.malformed_rate)
+        case "compare":
+            return judging.compare(wanted.quoted, draw, biased_rate=temper.biased_rate, malformed_rate=temper.malformed_rate)
+        case "rate":
+            return judging.rate(wanted.quoted, draw, biased_rate=temper.biased_rate, malformed_rate=temper.malformed_rate)
     if looks_mathematical(wanted.about):
         return write_solution(wanted.about, draw, wrong_rate=temper.wrong_rate)
     if draw.chance(temper.malformed_rate):

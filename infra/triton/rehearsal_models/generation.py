@@ -13,7 +13,7 @@ class Generator(ServedModel):
         """Take up work (called by Triton)."""
         super().initialize(args)
         options = self.options
-        self._temper = Temper(options.seed, options.wrong_rate, options.malformed_rate, options.refusal_rate, options.truncation_rate)
+        self._temper = Temper(options.seed, options.wrong_rate, options.malformed_rate, options.refusal_rate, options.truncation_rate, options.biased_rate)
         self._replay = Replay(read_replays(self.options.replay))
 
     def say(self, asked: Asked) -> Said:

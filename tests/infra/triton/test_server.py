@@ -81,7 +81,8 @@ def say(served: ServedTriton, text: str) -> str:
 def test_addresses_are_those_that_settings_would_read(triton: ServedTriton) -> None:
     (instruct,) = triton.addresses()["rehearsal-instruct"]
     assert instruct == parse_address(f"grpc://127.0.0.1:{triton.grpc_port}/ensemble?metrics={triton.metrics_port}")
-    assert set(triton.addresses()) == {"rehearsal-instruct", "rehearsal-base", "rehearsal-reward", "rehearsal-embedding"}
+    cards = {"rehearsal-instruct", "rehearsal-base", "rehearsal-reasoner", "rehearsal-reward", "rehearsal-embedding"}
+    assert set(triton.addresses()) == cards
 
 
 def test_server_listens_on_loopback_alone(triton: ServedTriton) -> None:
