@@ -31,6 +31,8 @@ def show_outcome(outcome: "RunOutcome", settings: "Settings", *, data: Path | No
         return
     console.print(Text.assemble(("Release  ", "dim"), (outcome.release, "bold green"), ("  from run ", "dim"), outcome.run_id))
     console.print(Text.assemble(("Folder   ", "dim"), near(Path(outcome.path))), soft_wrap=True)
+    for told, met in quota_lines(Path(outcome.path)):
+        console.print(Text.assemble(("Asked    ", "dim"), (told, "" if met else "yellow")), soft_wrap=True)
     tables = [rows_table(outcome.rows)]
     if not outcome.already_finished:
         stages = read_stages(settings, outcome.run_id)
@@ -42,6 +44,14 @@ def show_outcome(outcome: "RunOutcome", settings: "Settings", *, data: Path | No
     console.print(Text("\nNext", style="bold"))
     for line in next_commands(outcome.release, outcome.run_id, data, width=console.width):
         console.print(line, soft_wrap=True)
+
+
+def quota_lines(release: Path) -> list[tuple[str, bool]]:
+    """Say of each data set of which a number of rows was asked for whether it came, and why not; with whether it did."""
+    from tasks.release.manifest import read_manifest
+
+    quota = read_manifest(release).get("quota")
+    return list(zip(quota["lines"], (one["met"] for one in quota["data_sets"].values()), strict=True)) if quota else []
 
 
 def cost(stages: "Sequence[StageReport]") -> str:

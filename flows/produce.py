@@ -15,6 +15,7 @@ from tasks.stages.filter import filter_conversations
 from tasks.stages.pair import pair_conversations
 from tasks.stages.prompts import write_prompts
 from tasks.stages.publish import publish_run
+from tasks.stages.ration import ration_answers
 from tasks.stages.responses import answer_prompts
 from tasks.stages.score import score_conversations
 from tasks.stages.screen import screen_prompts
@@ -49,6 +50,7 @@ def produce(recipe: str, data: str | None = None, fresh: bool = False, rehearse:
             return run
         parts = write_prompts(run)
         shards = screen_prompts(run, parts)
+        ration_answers(run, shards)
         answer_prompts(run, shards)
         score_conversations(run, shards)
         filter_conversations(run, shards)

@@ -80,6 +80,8 @@ class ResponseEntry(Entry):
     """Which of the recipe's `models` answers: responder, or a further one such as responder_b or responder.weak."""
     samplings: tuple[SamplingOptions, ...] = ()
     """Several settings, in the place of `sampling`: `samples` conversations a prompt by each."""
+    serves: Literal["sft", "preferences"] | None = None
+    """Under `split`: answers the prompts of this set alone."""
 
 
 class FilterEntry(Entry):
@@ -211,8 +213,32 @@ class SftOptions(Strict):
     """Where a verdict is known, publish only answers that passed."""
 
 
+class SplitOptions(Strict):
+    """Two sets of prompts that have none in common: one for instruction data, one for preferences."""
+
+    preference_share: float = Field(0.5, gt=0, lt=1)
+    """Share of prompts whose answers become preferences alone, by stable hash of the prompt's id; the others' become instruction data alone."""
+
+
+class RowsOptions(Strict):
+    """Exactly so many rows, of train and validation together; the prompts that the recipe asks for are the most that is spent on them."""
+
+    sft: int | None = Field(None, ge=1)
+    """Rows of instruction data."""
+    preferences: int | None = Field(None, ge=1)
+    """Preference pairs."""
+
+    @property
+    def wanted(self) -> dict[str, int]:
+        """Data set to rows, where a number is asked for."""
+        return {name: rows for name, rows in (("sft", self.sft), ("preferences", self.preferences)) if rows is not None}
+
+
 class ReleaseOptions(Strict):
     """What is published."""
+
+    rows: RowsOptions | None = None
+    """Publish exactly so many rows: prompts are answered round by round until there are enough. null publishes all there are."""
 
     validation: Share = 0.05
     """Share of prompts whose rows go to the validation split, by stable hash."""
@@ -249,6 +275,9 @@ class Recipe(Strict):
     """Checks on conversations, in order."""
     dedup: DedupOptions = DedupOptions()
     """Copies among the conversations."""
+    split: SplitOptions | None = None
+    """Keep prompts for instruction data and prompts for preferences apart; null lets a prompt serve for both. Prompts flagged as unsafe serve for
+    preferences alone, either way."""
     pairs: PairOptions | None = PairOptions()
     """Preference pairs; null makes none."""
     sft: SftOptions | None = SftOptions()

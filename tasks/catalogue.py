@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -24,6 +24,7 @@ from tasks.craft.conversing import system_choices
 from tasks.craft.turns import estimate_tokens
 from tasks.decontamination.benchmarks import benchmark_file, check_benchmark
 from tasks.discovery import Kind, find_filter, find_module, options_of, suggest
+from tasks.purposes import Purpose
 from tasks.recipe_faults import Faults, check_whole
 from tasks.wordlists import WordList
 
@@ -73,6 +74,7 @@ class LoadedResponse:
     apart_from: tuple[str, ...] = ()
     role: str = "responder"
     """Which of the recipe's models plays the responder."""
+    serves: Literal["sft", "preferences"] | None = None
 
     @property
     def module(self) -> ModuleType:
@@ -91,6 +93,10 @@ class LoadedResponse:
     def answers(self, technique: str) -> bool:
         """Say whether it answers the prompts of a technique."""
         return (not self.only or technique in self.only) and technique not in self.apart_from
+
+    def serves_for(self, purpose: Purpose) -> bool:
+        """Say whether it answers the prompts that are for a purpose."""
+        return self.serves is None or purpose in ("both", self.serves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +260,7 @@ def _load_responses(recipe: Recipe, faults: Faults) -> Iterator[LoadedResponse]:
         with faults.at(f"responses.{number}"):
             for given in _expand_samplings(entry):
                 options = _checked("responses", entry.technique, given)
-                yield LoadedResponse(entry.technique, options, entry.samples, entry.only, entry.apart_from, entry.role)
+                yield LoadedResponse(entry.technique, options, entry.samples, entry.only, entry.apart_from, entry.role, entry.serves)
 
 
 def _expand_samplings(entry: ResponseEntry) -> list[dict[str, Any]]:
@@ -291,7 +297,7 @@ def _fingerprint(loaded: LoadedRecipe) -> str:
     whole = _without_later_defaults(loaded.recipe.model_dump(mode="json"))
     whole["prompts"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.prompts]
     whole["responses"] = [
-        [one.name, one.options.model_dump(mode="json"), one.samples, one.only, one.role, *([one.apart_from] if one.apart_from else [])]
+        [one.name, one.options.model_dump(mode="json"), one.samples, one.only, one.role, *(given for given in (one.apart_from, one.serves) if given)]
         for one in loaded.responses
     ]
     whole["filters"] = [[one.name, {name: _plain(value) for name, value in one.parameters.items()}, one.bars_row] for one in loaded.filters]
@@ -307,6 +313,8 @@ def _fingerprint(loaded: LoadedRecipe) -> str:
 
 _LATER: tuple[tuple[str, str, Any], ...] = (
     ("", "use", "training"),
+    ("", "split", None),
+    ("release", "rows", None),
     ("score", "attribute", None),
     ("score", "marks", None),
     ("dedup", "against", []),

@@ -15,6 +15,7 @@ from schemas.recipe import PairOptions, Recipe, SftOptions
 from schemas.records import Conversation, Drop, Preference, drop_record, merge_provenance, preference_id
 from tasks.catalogue import LoadedJudge
 from tasks.judges import Heard, Preferred, reward_margin_of
+from tasks.purposes import purpose_of
 
 Hearings = Mapping[tuple[int, str, str, str], Heard]
 """Of a judge's place in the recipe's order, its name and two conversations' ids, the lower first: what it said of them."""
@@ -52,8 +53,9 @@ class JudgedPair:
 
 def settle(conversations: Sequence[Conversation], recipe: Recipe, judges: Sequence[LoadedJudge], heard: Hearings = NOTHING_HEARD) -> Settlement:
     """Settle the answers to one prompt as a recipe says."""
-    sft = select_sft(conversations, recipe.sft) if recipe.sft else ()
-    preferences = pair(conversations, recipe.pairs, judges, heard) if recipe.pairs else ()
+    purpose = purpose_of(conversations[0].prompt_id, conversations[0].lineage, recipe.split) if conversations else "both"
+    sft = select_sft(conversations, recipe.sft) if recipe.sft and purpose != "preferences" else ()
+    preferences = pair(conversations, recipe.pairs, judges, heard) if recipe.pairs and purpose != "sft" else ()
     return Settlement(sft, preferences, leftovers(conversations, sft, preferences, heard))
 
 

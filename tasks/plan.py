@@ -14,6 +14,7 @@ from schemas.recipe import NearOptions
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedRecipe, LoadedResponse, LoadedTechnique
 from tasks.earlier import check_earlier
+from tasks.purposes import share_of
 from tasks.run_state import open_addresses, refuse_unable
 
 # A technique's instruction or a question it wrote is some 60 to 150 tokens.
@@ -81,7 +82,7 @@ def plan(loaded: LoadedRecipe, settings: Settings, *, check: bool = True) -> Pla
     """Plan a run; engines that can't be reached are part of the plan, not an error."""
     check_earlier(loaded.recipe, settings.data)
     prompts = sum(one.requested for one in loaded.prompts)
-    answered = [(one, sum(tech.requested for tech in loaded.prompts if one.answers(tech.name)) * one.samples) for one in loaded.responses]
+    answered = [(one, _prompts_of(one, loaded) * one.samples) for one in loaded.responses]
     conversations = sum(rows for _, rows in answered)
     calls = [row for one in loaded.prompts for row in _plan_technique(one, loaded)]
     calls += [row for one, rows in answered for row in _plan_response(one, rows, loaded)]
@@ -93,6 +94,12 @@ def plan(loaded: LoadedRecipe, settings: Settings, *, check: bool = True) -> Pla
     shards = -(-prompts // loaded.recipe.shard_records)
     engines = tuple(_check_engines(loaded, settings)) if check else ()
     return Plan(loaded.recipe.name, loaded.fingerprint, loaded.rehearsal, prompts, conversations, shards, tuple(calls), engines, bands, rows, curve)
+
+
+def _prompts_of(response: LoadedResponse, loaded: LoadedRecipe) -> int:
+    """Count the prompts that a response entry answers; of a set under `split`, the share that is to be expected."""
+    requested = sum(one.requested for one in loaded.prompts if response.answers(one.name))
+    return round(requested * share_of(response.serves, loaded.recipe))
 
 
 def _plan_technique(one: LoadedTechnique, loaded: LoadedRecipe) -> list[PlannedCalls]:

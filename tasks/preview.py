@@ -225,7 +225,7 @@ def _screen(loaded: LoadedRecipe, prompts: Sequence[Prompt]) -> tuple[list[Promp
 
 def _answer(desk: _Desk, prompts: Sequence[Prompt]) -> _Answered:
     """Have all conversations over some prompts at once."""
-    samples = list_samples(list(prompts), desk.loaded.responses)
+    samples = list_samples(list(prompts), desk.loaded.responses, desk.loaded.recipe.split)
     watched = desk.watch([one.prompt.prompt_id for one in samples])
 
     made_all = desk.session.run(run_records(list(zip(samples, watched, strict=True)), lambda pair: respond_to(pair[0], pair[1], desk.cast)))

@@ -47,6 +47,8 @@ def check_whole(loaded: "LoadedRecipe", faults: Faults) -> None:
     _check_window(loaded, faults)
     _check_rewards(loaded, faults)
     _check_outcome(loaded, faults)
+    _check_sets(loaded, faults)
+    _check_rows(loaded, faults)
 
 
 def _check_roles(loaded: "LoadedRecipe", faults: Faults) -> None:
@@ -150,3 +152,33 @@ def _check_outcome(loaded: "LoadedRecipe", faults: Faults) -> None:
 def _foreign(response: "LoadedResponse", made: set[str]) -> list[tuple[str, str]]:
     """Name the prompt techniques that a response entry speaks of and the recipe lacks, each with the key where it stands."""
     return [(key, name) for key in ("only", "apart_from") for name in sorted(set(getattr(response, key)) - made)]
+
+
+def _check_sets(loaded: "LoadedRecipe", faults: Faults) -> None:
+    """Check that each of the two sets of prompts has somewhere to go."""
+    recipe = loaded.recipe
+    if recipe.split is not None and (recipe.sft is None or recipe.pairs is None):
+        faults.add("split", "it parts prompts for instruction data from prompts for preferences: give both `sft` and `pairs`, or leave it out")
+    for number, one in enumerate(loaded.prompts):
+        if recipe.pairs is None and getattr(getattr(one.options, "columns", None), "unsafe", None):
+            faults.add(f"prompts.{number}.columns.unsafe", "prompts flagged as unsafe serve for preferences alone, and the recipe makes none")
+    for number, response in enumerate(loaded.responses):
+        if response.serves and recipe.split is None:
+            faults.add(f"responses.{number}.serves", "there is one set of prompts only: give `split`, or leave this out")
+    for purpose in ("sft", "preferences") if recipe.split else ():
+        if not any(response.serves in (None, purpose) for response in loaded.responses):
+            faults.add("responses", f"nothing answers the prompts for {purpose}: each entry `serves` the other set")
+
+
+def _check_rows(loaded: "LoadedRecipe", faults: Faults) -> None:
+    """Refuse a number of rows that the recipe can't make, whatever becomes of its prompts."""
+    recipe = loaded.recipe
+    wanted = recipe.release.rows.wanted if recipe.release.rows else {}
+    for name, made in (("sft", recipe.sft), ("preferences", recipe.pairs)):
+        if name in wanted and made is None:
+            faults.add(f"release.rows.{name}", f"the recipe makes no {name}: give `{'sft' if name == 'sft' else 'pairs'}`")
+    most = sum(one.requested * one_response.samples for one in loaded.prompts for one_response in loaded.responses if one_response.answers(one.name))
+    if wanted.get("sft", 0) > most:
+        faults.add(
+            "release.rows.sft", f"{wanted['sft']:,} rows are asked for, and the recipe's prompts have {most:,} answers at most: ask its techniques for more"
+        )

@@ -29,6 +29,8 @@ NAME = "seeds"
 _SPEAKERS = {"human": "user", "gpt": "assistant", "bot": "assistant", "prompter": "user"}
 """Names that ShareGPT-like files give the roles."""
 
+_FLAGS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "unsafe": True, "safe": False}
+
 
 class Columns(Strict):
     """Which column of the file holds what. Give `prompt` or `messages`."""
@@ -43,6 +45,8 @@ class Columns(Strict):
     """What is known of the right answer, in the verifier's form."""
     category: str | None = None
     """The prompt's category, in place of the one for all."""
+    unsafe: str | None = None
+    """A flag, true or false (also 1, 0, yes, no, unsafe, safe): a prompt flagged as unsafe serves for preferences alone."""
     id: str | None = None
     """The seed's name; default: its row number."""
 
@@ -94,6 +98,7 @@ class Seed:
     messages: Messages
     reference: str | None
     category: str
+    unsafe: bool = False
 
 
 def files(options: Options, folder: Path) -> tuple[Path, ...]:
@@ -116,8 +121,9 @@ def start(options: Options, opening: Opening) -> Iterator[WorkItem]:
     first: dict[str, int] = {}
     for seed in _read_seeds(options, opening.folder):
         copy_of = first.setdefault(prompt_id(NAME, seed.messages), seed.row)
-        value = json.dumps(asdict(seed) | {"copy_of": copy_of if copy_of != seed.row else None}, ensure_ascii=False)
-        lineage = Lineage(seeds=(f"{options.source}:{seed.name}",))
+        told = {name: given for name, given in asdict(seed).items() if name != "unsafe"}
+        value = json.dumps(told | {"copy_of": copy_of if copy_of != seed.row else None}, ensure_ascii=False)
+        lineage = Lineage(seeds=(f"{options.source}:{seed.name}",), unsafe=seed.unsafe)
         yield WorkItem(item_id(NAME, 0, value, lineage), NAME, 0, value, lineage, provenance)
 
 
@@ -152,7 +158,7 @@ def _read_seed(row: Row, options: Options) -> Seed:
     reference = _text(row, columns.reference) if columns.reference else None
     category = _text(row, columns.category) if columns.category else options.category
     name = _text(row, columns.id) if columns.id else str(row.number)
-    return Seed(row.number, name, messages, reference, category)
+    return Seed(row.number, name, messages, reference, category, _flag(row, columns.unsafe) if columns.unsafe else False)
 
 
 def _check_columns(row: Row, columns: Columns) -> None:
@@ -193,6 +199,13 @@ def _text(row: Row, column: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"column {column!r} is empty or no text (given: {value!r:.80})")
     return value.strip()
+
+
+def _flag(row: Row, column: str) -> bool:
+    said = str(row.values[column]).strip().lower()
+    if said not in _FLAGS:
+        raise ValueError(f"column {column!r} is no flag: {', '.join(_FLAGS)} are (given: {row.values[column]!r:.80})")
+    return _FLAGS[said]
 
 
 STEPS = (Step("take", take_prompt, lambda o: 1, lambda o: 0, lambda o: Sampling()),)

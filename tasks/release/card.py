@@ -10,6 +10,7 @@ from schemas.licences import Licence
 from tasks.release.accounts import Account
 from tasks.release.inputs import ReleaseInputs
 from tasks.release.obligations import Obligations, Usage
+from tasks.release.quota import describe_quota
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))
 _ABOUT = {
@@ -34,7 +35,7 @@ def write_card(inputs: ReleaseInputs, rows: Mapping[str, int], usage: Usage, obl
         _summary(inputs, rows),
         "## What is in it\n\n" + _contents(rows),
         f"## How to load it\n\n```python\n{loading_snippet(inputs, rows)}\n```",
-        "## How it was made\n\n" + _making(inputs, accounts),
+        "## How it was made\n\n" + _making(inputs, rows, accounts),
         "## Models\n\nRows that each model had a hand in, by role; a reward model's hand is its grade.\n\n" + _models(usage),
         "## Sources\n\n" + _sources(usage),
         "## Terms\n\n" + _terms(obligations),
@@ -127,7 +128,7 @@ def _contents(rows: Mapping[str, int]) -> str:
     return _table(("folder", "rows", "what", "a row is"), lines)
 
 
-def _making(inputs: ReleaseInputs, accounts: Iterable[Account]) -> str:
+def _making(inputs: ReleaseInputs, rows: Mapping[str, int], accounts: Iterable[Account]) -> str:
     techniques = ", ".join(f"`{entry.technique}`" for entry in inputs.recipe.prompts)
     answers = ", ".join(f"`{entry.technique}` × {entry.samples}" for entry in inputs.recipe.responses)
     filters = ", ".join(f"`{entry.filter}`" for entry in inputs.recipe.filters) or "none"
@@ -135,6 +136,9 @@ def _making(inputs: ReleaseInputs, accounts: Iterable[Account]) -> str:
     if inputs.descent:
         told += " " + _descent(inputs.descent)
     lines = [_account_line(account) for account in accounts]
+    apart = "Prompts of `sft` and prompts of `preferences` are two sets that have none in common. " if inputs.recipe.split else ""
+    quota = describe_quota(inputs, rows)
+    told += f" {apart}{' '.join(quota['lines']) if quota else ''}".rstrip()
     return f"{told}\n\nEvery row requested is published or in `dropped/` with its reason:\n\n" + _table(
         ("unit", "requested", "kept", "dropped", "deduplicated", "contaminated"), lines
     )

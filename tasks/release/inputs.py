@@ -42,6 +42,8 @@ class ReleaseInputs:
     """By the recipe's role."""
     engines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What each card's engine told of itself, by card id."""
+    ration: Mapping[str, Any] = field(default_factory=dict)
+    """How the answering was rationed, where the recipe asks for a number of rows."""
     stages: tuple[StageReport, ...] = ()
     expectations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Data set to its merged validation document."""
@@ -76,6 +78,7 @@ def read_inputs(ledger: Ledger, data: Path, run_id: str, *, cards: Path | None =
         rehearsal=record.rehearsal,
         cards=_find_cards(recipe, cards),
         engines={key.removeprefix(ENGINE_NOTE): value for key, value in notes.items() if key.startswith(ENGINE_NOTE)},
+        ration=notes.get("ration", {}),
         stages=stages,
         parts=find_parts(folder, recipe, stages),
         scored=find_scored(folder),

@@ -30,7 +30,9 @@ from tasks.release.card import pretty_json, write_card, write_notice
 from tasks.release.inputs import DATA_SETS, ReleaseInputs
 from tasks.release.manifest import FORMAT, MANIFEST, SPLIT_SETS, describe_files, describe_schemas, library_versions, read_manifest, release_record
 from tasks.release.obligations import Obligations, Usage, compute_obligations
+from tasks.release.quota import describe_quota
 from tasks.release.record_ids import count_distinct_ids
+from tasks.release.sets import count_sets
 from tasks.release.sorted_rows import sorted_rows
 from tasks.report import gather_facts, write_report
 
@@ -83,6 +85,8 @@ class _Building:
     usage: Usage = field(default_factory=Usage)
     rows: dict[str, int] = field(default_factory=dict)
     drops: dict[tuple[str, str], int] = field(default_factory=dict)
+    sets: dict[str, int] = field(default_factory=dict)
+    """Prompts of each data set, and those in both."""
 
 
 @contextmanager
@@ -123,6 +127,7 @@ def _build(building: _Building) -> None:
     refuse_account_faults(building.inputs.stages, building.drops)
     accounts = draw_accounts(building.inputs.stages)
     _refuse_lost_answers(building, accounts)
+    building.sets = count_sets(building.inputs)
     obligations = compute_obligations(building.usage.licences())
     created = datetime.now(UTC).isoformat(timespec="seconds")
     rehearsal = building.inputs.rehearsal or building.usage.rehearsal
@@ -235,6 +240,8 @@ def _manifest(building: _Building, obligations: Obligations, accounts: tuple[Acc
         "started_at": inputs.started_at,
         "created_at": created,
         "rows": building.rows,
+        "quota": describe_quota(inputs, building.rows),
+        "sets": building.sets,
         "accounts": [_account_json(account) for account in accounts],
         "obligations": obligations.to_json(),
         "reduction": _reduction_json(inputs),

@@ -15,6 +15,7 @@ from tasks.release.accounts import Account, draw_accounts, find_account_faults
 from tasks.release.card import loading_snippet
 from tasks.release.inputs import DATA_SETS, ReleaseInputs
 from tasks.release.obligations import Obligations, Usage, compute_obligations, known_licences
+from tasks.release.quota import describe_quota
 from tasks.report.samples import Samples, gather_samples
 from tasks.report.scores import ScoreFacts, gather_scores
 from tasks.validation.partitions import read_contracted
@@ -62,6 +63,8 @@ class ReportFacts:
     recipe_text: str
     loading: str
     """Code to read the release; empty while there is none."""
+    quota: tuple[str, ...] = ()
+    """Whether the number of rows that the recipe asks for came, a line a data set."""
     gaps: tuple[str, ...] = field(default=())
     """Files that could not be read, as may be after a crash."""
 
@@ -73,6 +76,7 @@ def gather_facts(inputs: ReleaseInputs, *, rows: Mapping[str, int] | None = None
     counted = usage or _count_usage(readable)
     made = dict(rows) if rows is not None else {name: sum(pq.read_metadata(path).num_rows for path in readable[name]) for name in readable}
     licences = {one.licence for one in counted.models} | {one.licence for one in counted.sources}
+    quota = describe_quota(inputs, made) if inputs.version else None
     return ReportFacts(
         title=inputs.recipe.title or inputs.name,
         name=inputs.name,
@@ -97,6 +101,7 @@ def gather_facts(inputs: ReleaseInputs, *, rows: Mapping[str, int] | None = None
         checks=tuple(_summarise(name, found) for name, found in inputs.expectations.items()),
         recipe_text=inputs.recipe_text,
         loading=loading_snippet(inputs, made) if inputs.version else "",
+        quota=tuple(quota["lines"]) if quota else (),
         gaps=tuple(gaps),
     )
 

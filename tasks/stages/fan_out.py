@@ -74,7 +74,7 @@ def may_pass(task: Any, task_run: Any, state: Any) -> bool:
     return isinstance(error, EngineError) and error.fault.passing
 
 
-def on_prefect(run: Run, task: "Task[..., None]", name: str, shards: int, **arguments: Any) -> None:
+def on_prefect(run: Run, task: "Task[..., None]", name: str, shards: int, *, upto: int | None = None, **arguments: Any) -> None:
     """Run a stage's shards in Prefect tasks, `settings.shards_in_flight` at once and more while engines have room; each shard is committed by its task.
 
     The task is called with the run, each shard's number and `arguments`. The first failure, after the task's own retries, stops the stage
@@ -85,7 +85,7 @@ def on_prefect(run: Run, task: "Task[..., None]", name: str, shards: int, **argu
     committed = run.ledger.committed(run.run_id, name)
     for done in committed:
         hand_over(run.folder, name, done)  # where the process before died between commit and hand-over
-    queue = ShardQueue([shard for shard in range(shards) if shard not in committed])
+    queue = ShardQueue([shard for shard in range(shards if upto is None else upto) if shard not in committed])
     window = Window(run.settings.shards_in_flight, run.session.meter.read)
     waiting = iter(queue.batches(MOST_TASKS))
     under_way: dict[Future[Any], Any] = {}
@@ -107,13 +107,13 @@ def on_prefect(run: Run, task: "Task[..., None]", name: str, shards: int, **argu
         queue.close()
 
 
-def on_dask(run: Run, stage: str, work: Callable[[Job, int], ShardReport], shards: Sequence[int]) -> None:
-    """Run `work(job, shard)` for each shard on the Dask cluster and commit it.
+def on_dask(run: Run, stage: str, work: Callable[[Job, int], ShardReport], shards: Sequence[int], *, of: int | None = None) -> None:
+    """Run `work(job, shard)` for each shard on the Dask cluster and commit it; `of` is how many the stage has where these are not all.
 
     `work` is a module-level function or a partial of one: it travels by name. A worker that dies costs its shards a retry.
     """
-    committed = run.committed(stage, len(shards))
-    HUB.stage_begins(stage, shards=len(shards), committed=committed)
+    committed = run.committed(stage, of or len(shards))
+    HUB.stage_begins(stage, shards=of or len(shards), committed=committed)
     left = [shard for shard in shards if shard not in committed]
     if not left:
         return

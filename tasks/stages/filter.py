@@ -18,10 +18,11 @@ from tasks.tally import tally
 
 
 @stage_task
-def filter_conversations(run: Run, shards: int) -> None:
-    """Filter all conversations."""
+def filter_conversations(run: Run, shards: int, *, upto: int | None = None) -> None:
+    """Filter all conversations, or those of the first shards."""
     benchmarks = keep_benchmarks(run.loaded.recipe.decontaminate, run.loaded.path.parent, run.folder.root / "benchmarks.parquet")
-    on_dask(run, "filter", partial(filter_shard, filters=run.loaded.filters, benchmarks=benchmarks), range(shards))
+    work = partial(filter_shard, filters=run.loaded.filters, benchmarks=benchmarks)
+    on_dask(run, "filter", work, range(shards if upto is None else upto), of=shards)
     HUB.stage_ends("filter")
 
 

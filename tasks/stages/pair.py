@@ -18,6 +18,7 @@ from tasks.catalogue import LoadedJudge
 from tasks.judging import hear_judges
 from tasks.pairing import NOTHING_HEARD, Hearings, settle
 from tasks.progress import HUB
+from tasks.ration import Cutoffs, read_cutoffs, trim
 from tasks.rollout import RecordAsk, Refused, ShardCalls, open_calls, run_records
 from tasks.run_state import Job, Run
 from tasks.stages.asking import hand_over_shards, metered
@@ -28,19 +29,19 @@ from tasks.tally import tally
 @stage_task
 def pair_conversations(run: Run, shards: int) -> None:
     """Select and pair over all shards."""
-    on_dask(run, "pair", partial(pair_shard, recipe=run.loaded.recipe, judges=run.loaded.judges), range(shards))
+    on_dask(run, "pair", partial(pair_shard, recipe=run.loaded.recipe, judges=run.loaded.judges, cutoffs=read_cutoffs(run.folder)), range(shards))
     hand_over_shards(run, "pair", shards)
     HUB.stage_ends("pair")
 
 
-def pair_shard(job: Job, shard: int, *, recipe: Recipe, judges: tuple[LoadedJudge, ...]) -> ShardReport:
+def pair_shard(job: Job, shard: int, *, recipe: Recipe, judges: tuple[LoadedJudge, ...], cutoffs: Cutoffs) -> ShardReport:
     """Select and pair one shard's conversations. A row counts as out when it is published, in SFT or on a side of a pair."""
     started = time.monotonic()
     conversations = read_records(job.folder.part("dedup", shard), Conversation)
     ordered = sorted(conversations, key=lambda one: (one.prompt_id, one.conversation_id))
     groups = [tuple(group) for _, group in groupby(ordered, key=lambda one: one.prompt_id)]
     heard, asked = _hear(job, shard, groups, recipe, judges)
-    settled = [settle(group, recipe, judges, said) for group, said in zip(groups, heard, strict=True)]
+    settled = [trim(settle(group, recipe, judges, said), group, cutoffs) for group, said in zip(groups, heard, strict=True)]
     chosen = sorted((one for each in settled for one in each.sft), key=lambda one: one.conversation_id)
     made = sorted((one for each in settled for one in each.preferences), key=lambda one: one.preference_id)
     drops = sorted((one for each in settled for one in each.drops), key=lambda one: one.drop_id)

@@ -1,14 +1,18 @@
 """Stage `responses`: every screened prompt answered N times by each response technique that applies to it, a Prefect task a shard."""
 
 import time
+from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from infra.storage import read_records, write_records
+from schemas.recipe import SplitOptions
 from schemas.records import Conversation, Drop, Prompt, drop_record
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedResponse
 from tasks.progress import HUB
+from tasks.purposes import purpose_of
+from tasks.ration import SPARED, is_spared
 from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, hand_over, open_calls, run_records
 from tasks.run_state import Run
 from tasks.stages.fan_out import on_prefect, shard_task
@@ -25,11 +29,11 @@ class Sample:
     """Counts on over the recipe's response entries, so that two entries of one technique never share an index."""
 
 
-def answer_prompts(run: Run, shards: int) -> None:
-    """Answer all screened prompts."""
+def answer_prompts(run: Run, shards: int, *, upto: int | None = None) -> None:
+    """Answer all screened prompts, or those of the first shards."""
     committed = run.committed("responses", shards)
     HUB.stage_begins("responses", shards=shards, committed=committed)
-    on_prefect(run, answer_shard, "responses", shards)
+    on_prefect(run, answer_shard, "responses", shards, upto=upto)
     HUB.stage_ends("responses")
 
 
@@ -38,7 +42,9 @@ def answer_shard(run: Run, shard: int) -> ShardReport:
     """Answer the prompts of one shard."""
     started = time.monotonic()
     prompts = read_records(run.folder.part("screen", shard), Prompt)
-    samples = list_samples(prompts, run.loaded.responses)
+    samples = list_samples(prompts, run.loaded.responses, run.loaded.recipe.split)
+    if is_spared(run.folder, shard):
+        return _spare(run, shard, samples, started)
     calls, journal = open_calls(run.session, run.folder, "responses", shard, [prompt.prompt_id for prompt in prompts])
     with journal:
         made = run.session.run(run_records(samples, lambda one: respond_to(one, calls, run.cast)))
@@ -62,13 +68,25 @@ def respond_to(sample: Sample, calls: ShardCalls, cast: Cast) -> Awaitable[Conve
     return made
 
 
-def list_samples(prompts: list[Prompt], responses: tuple[LoadedResponse, ...]) -> list[Sample]:
+def _spare(run: Run, shard: int, samples: list[Sample], started: float) -> ShardReport:
+    """Let a shard's prompts go unanswered: there are as many rows as were asked for."""
+    wanted = Counter(sample.prompt for sample in samples)
+    drops = [drop_record(prompt, stage="responses", reason="not_needed", detail=SPARED, rows=rows) for prompt, rows in wanted.items()]
+    write_records(run.folder.part("responses", shard), [], Conversation)
+    write_records(run.folder.dropped("responses", shard), sorted(drops, key=lambda one: one.drop_id), Drop)
+    report = ShardReport(len(samples), 0, tally(drops), seconds=time.monotonic() - started)
+    run.commit("responses", shard, report)
+    HUB.shard_done("responses", report)
+    return report
+
+
+def list_samples(prompts: list[Prompt], responses: tuple[LoadedResponse, ...], split: SplitOptions | None = None) -> list[Sample]:
     """List the conversations to be had over some prompts."""
     samples: list[Sample] = []
     for prompt in prompts:
-        index = 0
+        index, purpose = 0, purpose_of(prompt.prompt_id, prompt.lineage, split)
         for response in responses:
-            if response.answers(prompt.technique):
+            if response.answers(prompt.technique) and response.serves_for(purpose):
                 samples.extend(Sample(prompt, response, index + nth) for nth in range(response.samples))
             index += response.samples
     return samples

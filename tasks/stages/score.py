@@ -27,11 +27,12 @@ from tasks.tally import tally
 
 
 @stage_task
-def score_conversations(run: Run, shards: int) -> None:
-    """Grade all conversations."""
+def score_conversations(run: Run, shards: int, *, upto: int | None = None) -> None:
+    """Grade all conversations, or those of the first shards."""
     score = run.loaded.recipe.score
     reduction = reduction_of(score, run.cast.cards["reward"]) if score else None
-    on_dask(run, "score", partial(score_shard, reduction=reduction, judges=run.loaded.judges), range(shards))
+    work = partial(score_shard, reduction=reduction, judges=run.loaded.judges)
+    on_dask(run, "score", work, range(shards if upto is None else upto), of=shards)
     hand_over_shards(run, "score", shards)
     HUB.stage_ends("score")
 

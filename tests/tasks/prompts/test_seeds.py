@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from schemas.errors import RecipeError
 from schemas.records import Drop, Message, Prompt, Reference, Source, WorkItem
-from tasks.prompts.seeds import Options, files, items, start, take_prompt
+from tasks.prompts.seeds import Columns, Options, files, items, start, take_prompt
 from tasks.technique import Opening
 from tests.tasks.builders import A_RUN, answering
 
@@ -156,3 +156,17 @@ def test_seeds_refuse_unknown_terms_and_verifiers() -> None:
         options({"prompt": "q"}, licence="found-on-the-web")
     with pytest.raises(RecipeError, match="unknown verifier 'last_number': did you mean 'final_number'"):
         options({"prompt": "q", "reference": "a"}, verifier="last_number")
+
+
+def test_seeds_takes_a_flag_of_unsafe_prompts_into_their_lineage(tmp_path: Path) -> None:
+    rows = [{"q": "How?", "bad": True}, {"q": "Why?", "bad": "safe"}, {"q": "When?", "bad": 0}]
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = Options(path="s.jsonl", columns=Columns(prompt="q", unsafe="bad"), source="own", licence="mit")
+    assert [item.lineage.unsafe for item in start(options, Opening(A_RUN, 0, tmp_path))] == [True, False, False]
+
+
+def test_seeds_names_the_row_whose_flag_is_none(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text(json.dumps({"q": "How?", "bad": "rather"}) + "\n")
+    options = Options(path="s.jsonl", columns=Columns(prompt="q", unsafe="bad"), source="own", licence="mit")
+    with pytest.raises(RecipeError, match="row 1: column 'bad' is no flag"):
+        items(options, tmp_path)
