@@ -1,4 +1,4 @@
-"""Programming: topics and keywords of a language, and problems about each at several levels.
+"""Programming: keywords of a language or of programming at large, and problems about each at several levels.
 
 Nothing is known of the right answers, so such prompts are judged by the reward model alone.
 """
@@ -11,6 +11,8 @@ from schemas.records import WorkItem
 from tasks.craft.branching import branch_item
 from tasks.craft.listing import ListRequest, ask_for_list, list_shortfall
 from tasks.craft.made import as_request, derive_item, derive_prompt, first_item
+from tasks.craft.problems import ANY_LANGUAGE, programming
+from tasks.craft.topics import how_many, name_subtopics_of
 from tasks.craft.turns import in_quotes
 from tasks.technique import Ask, Made, Opening, Step
 
@@ -21,11 +23,13 @@ class Options(Strict):
     """How many of what."""
 
     language: str = Field("Python", min_length=1)
-    """The programming language."""
+    """The programming language; `any` for programming at large."""
     keywords: int = Field(10, ge=0)
     """Topics and keywords of the language that the writer names."""
     extra_keywords: tuple[str, ...] = ()
     """Keywords of your own, beside those that the writer names."""
+    subtopics: int = Field(0, ge=0)
+    """Narrower keywords of each; 0 goes from keywords straight to problems."""
     levels: tuple[str, ...] = Field(("a beginner", "a programmer with some experience", "an expert"), min_length=1)
     """For whom the problems are; each goes with each keyword."""
     problems: int = Field(2, ge=1)
@@ -53,7 +57,7 @@ def start(options: Options, opening: Opening) -> tuple[WorkItem, ...]:
 async def name_keywords(item: WorkItem, options: Options, ask: Ask) -> Made:
     """Name topics and keywords of the language."""
     n = options.keywords
-    language = options.language
+    language = options.language if options.language != ANY_LANGUAGE else "programming"
     own = tuple(derive_item(item, one, topics=(language, one)) for one in options.extra_keywords)
     if not n:
         return Made(own)
@@ -61,7 +65,12 @@ async def name_keywords(item: WorkItem, options: Options, ask: Ask) -> Made:
     request = ListRequest(what, n, "keywords", _sampling(options), besides=options.extra_keywords)
     listing = await ask_for_list(ask, request)
     named = tuple(derive_item(item, one, topics=(language, one), uses=listing.uses) for one in listing.items)
-    return Made((*own, *named), list_shortfall(item, request, listing, rows=len(options.levels) * options.problems))
+    return Made((*own, *named), list_shortfall(item, request, listing, rows=how_many(options.subtopics) * len(options.levels) * options.problems))
+
+
+async def name_narrower(item: WorkItem, options: Options, ask: Ask) -> Made:
+    """Name a keyword's narrower ones, where there are to be any."""
+    return await name_subtopics_of(item, options.subtopics, _sampling(options), ask, rows=len(options.levels) * options.problems)
 
 
 async def write_problems(item: WorkItem, options: Options, ask: Ask) -> Made:
@@ -71,10 +80,7 @@ async def write_problems(item: WorkItem, options: Options, ask: Ask) -> Made:
 
 
 async def _write_at(item: WorkItem, level: str, options: Options, ask: Ask) -> Made:
-    what = (
-        f"Write {options.problems} programming problems about {in_quotes(item.value)} for {in_quotes(level)}. Each is to be solved in {options.language} "
-        "and states what goes in, what comes out, and what happens with input that is wrong. Give no solutions."
-    )
+    what = programming(item.value, options.problems, level, options.language)
     request = ListRequest(what, options.problems, f"problems/{level}", _sampling(options))
     listing = await ask_for_list(ask, request)
     branch = branch_item(item, level)
@@ -88,5 +94,6 @@ def _sampling(options: Options) -> Sampling:
 
 STEPS = (
     Step("keywords", name_keywords, lambda o: o.keywords + len(o.extra_keywords), lambda o: int(o.keywords > 0), _sampling),
+    Step("narrower", name_narrower, lambda o: how_many(o.subtopics), lambda o: int(o.subtopics > 0), _sampling),
     Step("problems", write_problems, lambda o: len(o.levels) * o.problems, lambda o: len(o.levels), _sampling),
 )

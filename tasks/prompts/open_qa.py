@@ -12,6 +12,7 @@ from schemas.recipe import SamplingOptions, Strict
 from schemas.records import WorkItem, drop_record, prompt_id
 from tasks.craft.listing import ListRequest, ask_for_list, list_shortfall
 from tasks.craft.made import as_request, derive_item, derive_prompt, first_item
+from tasks.craft.topics import name_subtopics_of
 from tasks.craft.turns import between_marks, in_quotes
 from tasks.technique import Ask, Made, Opening, Step
 
@@ -66,12 +67,7 @@ async def name_topics(item: WorkItem, options: Options, ask: Ask) -> Made:
 
 async def name_subtopics(item: WorkItem, options: Options, ask: Ask) -> Made:
     """Name a topic's subtopics."""
-    n = options.subtopics
-    what = f"Name {n} subtopics of {in_quotes(item.value)} that differ from each other as much as they can. A few words each."
-    request = ListRequest(what, n, "subtopics", _sampling(options))
-    listing = await ask_for_list(ask, request)
-    named = tuple(derive_item(item, one, topics=(*item.lineage.topics, one), uses=listing.uses) for one in listing.items)
-    return Made(named, list_shortfall(item, request, listing, rows=options.questions))
+    return await name_subtopics_of(item, options.subtopics, _sampling(options), ask, rows=options.questions)
 
 
 async def write_questions(item: WorkItem, options: Options, ask: Ask) -> Made:

@@ -13,6 +13,7 @@ from schemas.records import WorkItem, prompt_id
 from tasks.craft.branching import branch_item
 from tasks.craft.listing import ListRequest, ask_for_list, list_shortfall
 from tasks.craft.made import as_request, derive_item, derive_prompt, first_item
+from tasks.craft.topics import how_many, name_subtopics_of
 from tasks.craft.turns import between_marks, in_quotes
 from tasks.craft.wording import drop_text, fault_in_text
 from tasks.technique import Ask, Made, Opening, Step
@@ -27,6 +28,8 @@ class Options(Strict):
     """Broad topics that the writer names."""
     extra_topics: tuple[str, ...] = ()
     """Topics of your own, beside those that the writer names."""
+    subtopics: int = Field(0, ge=0)
+    """Subtopics of each topic; 0 goes from topics straight to tasks."""
     kinds: tuple[str, ...] = Field(("essay", "e-mail", "poem", "short story", "speech"), min_length=1)
     """Kinds of text; each goes with each topic."""
     tasks: int = Field(2, ge=1)
@@ -63,7 +66,12 @@ async def name_topics(item: WorkItem, options: Options, ask: Ask) -> Made:
     request = ListRequest(what, n, "topics", _sampling(options), besides=options.extra_topics)
     listing = await ask_for_list(ask, request)
     named = tuple(derive_item(item, topic, topics=(topic,), uses=listing.uses) for topic in listing.items)
-    return Made((*own, *named), list_shortfall(item, request, listing, rows=len(options.kinds) * options.tasks))
+    return Made((*own, *named), list_shortfall(item, request, listing, rows=how_many(options.subtopics) * len(options.kinds) * options.tasks))
+
+
+async def name_subtopics(item: WorkItem, options: Options, ask: Ask) -> Made:
+    """Name a topic's subtopics, where there are to be any."""
+    return await name_subtopics_of(item, options.subtopics, _sampling(options), ask, rows=len(options.kinds) * options.tasks)
 
 
 async def write_tasks(item: WorkItem, options: Options, ask: Ask) -> Made:
@@ -109,6 +117,7 @@ def _sampling(options: Options) -> Sampling:
 
 STEPS = (
     Step("topics", name_topics, lambda o: o.topics + len(o.extra_topics), lambda o: int(o.topics > 0), _sampling),
+    Step("subtopics", name_subtopics, lambda o: how_many(o.subtopics), lambda o: int(o.subtopics > 0), _sampling),
     Step("tasks", write_tasks, lambda o: len(o.kinds) * o.tasks, lambda o: len(o.kinds), _sampling),
     Step("revise", revise_task, lambda o: 1, lambda o: int(o.revise), _sampling),
 )

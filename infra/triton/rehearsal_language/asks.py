@@ -23,6 +23,9 @@ _CUES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("programming_problems", rf"write (?P<count>\d+) programming problems about {_QUOTED}"),
         ("document_instructions", r"write (?P<count>\d+) instructions about the document"),
         ("persona_requests", r"write (?P<count>\d+) requests that this person would make"),
+        ("is_notion", rf"is {_QUOTED} a notion of (?P<subject>\w+)"),
+        ("similar_problem", r"write a math problem like this one"),
+        ("harder_problem", r"write a math problem that goes further than this one"),
         ("crossover", r"write one new problem of the same kind"),
         ("mutation", r"make this programming problem harder"),
         ("solution", r"solve this programming problem"),
@@ -92,6 +95,8 @@ def _wanted(kind: str, text: str, found: re.Match[str]) -> Wanted:
     fenced = _FENCED.findall(text)
     if kind in JUDGED:
         return Wanted(kind, "", len(fenced) - 1, tuple(fenced))
+    if "subject" in groups:
+        return Wanted(kind, f"{groups['about']}\n{groups['subject']}")
     if "count" in groups:
         about = fenced[0] if kind in _ABOUT_QUOTED and fenced else groups.get("about") or ""
         return Wanted(kind, about.strip(), min(int(groups["count"]), _MOST_ITEMS))

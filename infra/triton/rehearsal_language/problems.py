@@ -200,6 +200,17 @@ def pose_problems(topic: str, count: int, draw: Draw) -> list[str]:
     return [order[index % len(order)].pose(draw) for index in range(count)]
 
 
+def pose_like(text: str, draw: Draw) -> str:
+    """Write a problem of the same kind as a given one, or of any where it is none of ours."""
+    kinds = [pattern for pattern in PATTERNS if pattern.regex.search(text)] or list(PATTERNS)
+    return draw.pick(kinds).pose(draw)
+
+
+def pose_harder(text: str, draw: Draw) -> str:
+    """Write two problems in one: a further one and one like the one given."""
+    return f"{pose_like(text, draw)} And a second question that belongs to it: {draw.pick(PATTERNS).pose(draw)} Give the sum of the two answers."
+
+
 def solve_problem(text: str) -> Solution | None:
     """Solve a problem of ours, wherever in the text it stands."""
     return next((solution for pattern in PATTERNS if (solution := pattern.solve(text))), None)

@@ -8,7 +8,7 @@ from infra.triton.rehearsal_language.chat import read_turns
 from infra.triton.rehearsal_language.draw import Draw
 from infra.triton.rehearsal_language.listing import write_list
 from infra.triton.rehearsal_language.mathematics import looks_mathematical, write_solution
-from infra.triton.rehearsal_language.problems import pose_problems
+from infra.triton.rehearsal_language.problems import pose_harder, pose_like, pose_problems
 from infra.triton.rehearsal_language.structured import write_structured
 from infra.triton.rehearsal_language.tokens import count_tokens, cut_tokens
 
@@ -105,6 +105,12 @@ def _compose(wanted: Wanted, draw: Draw, temper: Temper) -> str:
             return requests.evolve_instruction(wanted.about, draw)
         case "crossover" | "mutation" | "solution" | "fitness":
             return _program(wanted, draw, temper)
+        case "is_notion":
+            return topics.is_notion(wanted.about, draw, malformed_rate=temper.malformed_rate)
+        case "similar_problem":
+            return pose_like(wanted.about, draw)
+        case "harder_problem":
+            return pose_harder(wanted.about, draw)
         case "next_message":
             return topics.next_message(wanted.about, draw)
         case "user_turn":

@@ -7,6 +7,10 @@ from infra.triton.rehearsal_language.vocabulary import ALL_TOPICS, ASPECTS, DOMA
 
 _SERIES_LENGTH = 40
 """Members that are gone on with: more than anyone takes."""
+_PROGRAMMING_WORDS = (
+    "list, lists, dictionaries, generators, decorators, recursion, sorting, search, queues, stacks, iterators, closures, sets, tuples, threads, algorithm, "
+    "parser, hash, cache, caching, heaps, graphs, functions, exceptions, strings, regular, compiler, context managers"
+)
 _LEVELS = (
     "in the first years of school",
     "for ten-year-olds",
@@ -140,6 +144,17 @@ def question(topic: str, draw: Draw, *, form: str | None = None) -> str:
 def opening_question(draw: Draw) -> str:
     """Write what a user might say first, about anything."""
     return question(draw.pick(ALL_TOPICS), draw)
+
+
+def is_notion(named: str, draw: Draw, *, malformed_rate: float) -> str:
+    """Say whether a name, on a line before its subject, belongs to mathematics or programming, by their words; at the malformed rate, neither yes nor no."""
+    if draw.chance(malformed_rate):
+        return "That depends on the point of view."
+    name, _, subject = named.lower().partition("\n")
+    words = {name, *content_words(name)}
+    known = MATHEMATICAL_TOPICS if subject == "mathematics" else _PROGRAMMING_WORDS.split(", ")
+    notions = {word for topic in known for word in (topic.lower(), *content_words(topic.lower()))}
+    return "Yes." if words & notions else "No."
 
 
 def continue_series(label: str, number: int, draw: Draw, *, malformed_rate: float) -> str:

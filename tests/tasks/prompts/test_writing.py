@@ -51,8 +51,8 @@ def test_writing_makes_a_revised_prompt_for_every_topic_kind_and_task() -> None:
 def test_writing_accounts_for_tasks_of_two_kinds_that_are_missing() -> None:
     ask = ScriptedAsk(lambda label, text: "no list" if "writing tasks" in text or "again" in text else play(label, text))
     made = run_all(writing.Options(topics=1, kinds=("poem", "e-mail"), tasks=2), ask)
-    assert [drop.reason for drop in made[1].drops] == ["list_shortfall"] * 4
-    assert len({drop.drop_id for drop in made[1].drops}) == 4
+    assert [drop.reason for drop in made[2].drops] == ["list_shortfall"] * 4
+    assert len({drop.drop_id for drop in made[2].drops}) == 4
 
 
 def test_writing_lets_a_lost_topic_stand_for_all_its_tasks() -> None:
@@ -90,7 +90,7 @@ def test_coding_accounts_for_problems_that_are_missing_at_each_level() -> None:
     named = asyncio.run(coding.name_keywords(coding.start(options, OPENING)[0], options, ask))
     made = asyncio.run(coding.write_problems(named.out[0], options, ask))  # type: ignore[arg-type]
     assert (len(made.out), len({drop.drop_id for drop in made.drops})) == (4, 2)
-    assert len(made.out) + len(made.drops) == coding.STEPS[1].yields(options)
+    assert len(made.out) + len(made.drops) == coding.STEPS[2].yields(options)
 
 
 @pytest.mark.parametrize("options", [{"keywords": 0}, {"levels": []}, {"extra_keywords": ["a", "A"]}, {"language": ""}])
