@@ -1,9 +1,10 @@
 """What is said when a run has ended: where the release is, what is in it, and three commands to go on with."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -37,7 +38,7 @@ def show_outcome(outcome: "RunOutcome", settings: "Settings", *, data: Path | No
     if not outcome.already_finished:
         stages = read_stages(settings, outcome.run_id)
         console.print(Text.assemble(("Cost     ", "dim"), f"{cost(stages)} · {clock(seconds)}"), soft_wrap=True)
-        tables += [funnel(stages), *scores_tables(mean_scores(Path(outcome.path)))]
+        tables += [funnel(stages), *scores_tables(mean_scores(Path(outcome.path))), *length_tables(read_length(Path(outcome.path)))]
     for table in tables:
         console.print()
         console.print(table)
@@ -105,6 +106,26 @@ def scores_tables(means: Mapping[str, float]) -> list[Table]:
         return []
     table = _plain("Mean score", *means)
     table.add_row("published", *(f"{mean:.2f}" for mean in means.values()))
+    return [table]
+
+
+def read_length(release: Path) -> dict[str, Any]:
+    """Read what a release's manifest says of length; empty where it says nothing."""
+    found: dict[str, Any] = json.loads((release / "manifest.json").read_text(encoding="utf-8")).get("length", {})
+    return found
+
+
+def length_tables(length: Mapping[str, Any]) -> list[Table]:
+    """Lay out by judge how long chosen and rejected answers are: who likes the longer ones nearly always may like them for that."""
+    if not length.get("judges"):
+        return []
+    r = length["reward_correlation"]
+    table = _plain("Pairs by judge", "pairs", "chosen", "rejected", "longer chosen")
+    table.caption = "lengths in characters" + ("" if r is None else f"; reward goes with length by r = {r:.2f}")
+    table.caption_justify = "left"
+    for one in length["judges"]:
+        lengths = (count(round(one[side])) for side in ("chosen_characters", "rejected_characters"))
+        table.add_row(one["judge"], count(one["pairs"]), *lengths, share(one["longer_chosen"], 1))
     return [table]
 
 

@@ -146,6 +146,8 @@ def _type_name(annotation: Any) -> str:
         return "mapping"
     if origin is tuple:
         return f"list of {_type_name(arguments[0])}"
+    if origin is dict:
+        return "mapping"
     if arguments:
         return " | ".join(map(_type_name, arguments))
     return {str: "text", int: "whole number", float: "number", bool: "true | false", NoneType: "null", WordList: "file of words"}.get(

@@ -34,7 +34,8 @@ from tasks.release.quota import describe_quota
 from tasks.release.record_ids import count_distinct_ids
 from tasks.release.sets import count_sets
 from tasks.release.sorted_rows import sorted_rows
-from tasks.report import gather_facts, write_report
+from tasks.report import ReportFacts, gather_facts, write_report
+from tasks.report.scores import length_json
 
 SPILL = ".spill"
 
@@ -134,8 +135,10 @@ def _build(building: _Building) -> None:
     building.inputs = replace(building.inputs, rehearsal=rehearsal, finished_at=created)
     recipe = building.inputs.recipe
     write_indexes(building.folder, {"prompt": recipe.screen.dedup, "conversation": recipe.dedup})
-    _write_documents(building, obligations, accounts)
-    write_text(building.folder / MANIFEST, pretty_json(_manifest(building, obligations, accounts, created)))
+    facts = gather_facts(building.inputs, rows=building.rows, usage=building.usage)
+    _write_documents(building, obligations, accounts, facts)
+    manifest = _manifest(building, obligations, accounts, created) | {"length": length_json(facts.scores)}
+    write_text(building.folder / MANIFEST, pretty_json(manifest))
 
 
 def _write_data_set(building: _Building, data_set: str, paths: tuple[Path, ...]) -> None:
@@ -216,14 +219,14 @@ def _refuse_lost_answers(building: _Building, accounts: tuple[Account, ...]) -> 
         raise AccountingError(f"stage pair let {kept} answers through, but {published} stand in the files to publish; nothing was published")
 
 
-def _write_documents(building: _Building, obligations: Obligations, accounts: tuple[Account, ...]) -> None:
+def _write_documents(building: _Building, obligations: Obligations, accounts: tuple[Account, ...], facts: ReportFacts) -> None:
     inputs, folder = building.inputs, building.folder
     for data_set, found in inputs.expectations.items():
         write_text(folder / "expectations" / f"{data_set}.json", pretty_json(found))
     write_text(folder / "recipe.yaml", inputs.recipe_text)
     write_text(folder / "NOTICE", write_notice(inputs, building.usage, obligations))
     write_text(folder / "README.md", write_card(inputs, building.rows, building.usage, obligations, accounts))
-    write_text(folder / "report.html", write_report(gather_facts(inputs, rows=building.rows, usage=building.usage)))
+    write_text(folder / "report.html", write_report(facts))
 
 
 def _manifest(building: _Building, obligations: Obligations, accounts: tuple[Account, ...], created: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Distributions for the report: scores of kept and of lost rows, and whether reward goes with length (verbosity bias)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,11 +46,25 @@ class LengthBias:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedFacts:
+    """What the pairs of one judge look like: a judge whose chosen answers are mostly the longer ones may be taken in by length."""
+
+    judge: str
+    pairs: int
+    chosen_characters: float
+    rejected_characters: float
+    longer_chosen: float
+    """Share of pairs in which the chosen answer is the longer one."""
+
+
+@dataclass(frozen=True, slots=True)
 class PairFacts:
     """What pairs look like."""
 
     chosen_characters: float
     rejected_characters: float
+    longer_chosen: float
+    judges: tuple[JudgedFacts, ...]
     margin: Histogram | None
 
 
@@ -78,6 +93,21 @@ def gather_scores(scored: Sequence[Path], parts: Mapping[str, Sequence[Path]]) -
     histograms = tuple(_histogram(name, values, kept) for name, values in numbers.items() if np.isfinite(values).any())
     length = _length_bias(rows, numbers["reward"], kept) if histograms else None
     return ScoreFacts(rows.num_rows, of, decided, histograms, length, _pair_facts(parts.get("preferences", ())))
+
+
+def length_json(scores: ScoreFacts) -> dict[str, Any]:
+    """Say for the manifest whether reward and judges go with length."""
+    pairs = scores.pairs
+    told: dict[str, Any] = {"reward_correlation": None if scores.length is None else _rounded(scores.length.correlation)}
+    if pairs is None:
+        return told
+    judges = [{name: _rounded(value) if isinstance(value, float) else value for name, value in asdict(one).items()} for one in pairs.judges]
+    means = {name: _rounded(getattr(pairs, name)) for name in ("chosen_characters", "rejected_characters", "longer_chosen")}
+    return told | means | {"judges": judges}
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 4)
 
 
 def _mark(rows: int) -> str:
@@ -139,15 +169,24 @@ def _length_bias(rows: pa.Table, reward: Floats, kept: npt.NDArray[np.bool_]) ->
 
 def _pair_facts(paths: Sequence[Path]) -> PairFacts | None:
     rows = sum(pq.read_metadata(path).num_rows for path in paths)
-    sample = _read_sample(paths, "preference_id", ["margin", "chosen", "rejected"], _mark(rows))
+    sample = _read_sample(paths, "preference_id", ["judge", "margin", "chosen", "rejected"], _mark(rows))
     if sample.num_rows == 0:
         return None
     margin = _floats(sample.column("margin").combine_chunks())
     histogram = _histogram("margin", margin, np.ones(len(margin), np.bool_)) if np.isfinite(margin).any() else None
-    return PairFacts(_characters(sample, "chosen"), _characters(sample, "rejected"), histogram)
+    chosen, rejected = (_lengths(sample, side) for side in ("chosen", "rejected"))
+    judged = np.array(sample.column("judge").to_pylist())
+    by_judge = tuple(_judged(name, chosen[judged == name], rejected[judged == name]) for name in sorted(set(judged.tolist())))
+    whole = _judged("", chosen, rejected)
+    return PairFacts(whole.chosen_characters, whole.rejected_characters, whole.longer_chosen, by_judge, histogram)
 
 
-def _characters(rows: pa.Table, side: str) -> float:
-    contents = pc.struct_field(pc.list_flatten(rows.column(side)), "content")
-    mean: float = (pc.sum(pc.utf8_length(contents)).as_py() or 0) / rows.num_rows
-    return mean
+def _judged(judge: str, chosen: Floats, rejected: Floats) -> JudgedFacts:
+    return JudgedFacts(judge, len(chosen), float(chosen.mean()), float(rejected.mean()), float((chosen > rejected).mean()))
+
+
+def _lengths(rows: pa.Table, side: str) -> Floats:
+    """Count the characters of each row's last turn on one side; it is the only one there."""
+    last = pc.list_element(rows.column(side).combine_chunks(), 0)
+    lengths: Floats = pc.utf8_length(pc.struct_field(last, "content")).to_numpy(zero_copy_only=False).astype(np.float64)
+    return lengths

@@ -35,6 +35,15 @@ def verify(answer: str, expected: str) -> Verdict:
     return Verdict(NAME, *_judge(validator, value, expected, text[:_LONGEST_FOUND]))
 
 
+def find_schema_fault(schema: str) -> str | None:
+    """Say what is wrong with a schema; None for one that can be used."""
+    try:
+        _validator(schema)
+    except (ValueError, RecursionError, SchemaError) as error:
+        return _line(error)
+    return None
+
+
 def find_json(answer: str) -> str:
     """Find what of an answer is meant as JSON."""
     blocks = list(_FENCED.finditer(answer))

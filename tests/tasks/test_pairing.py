@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from schemas.recipe import PairOptions, Recipe, SftOptions
 from schemas.records import Conversation, Message
@@ -76,6 +77,42 @@ def test_pair_never_chooses_an_unfit_answer_but_may_reject_it(unfit: dict[str, s
 
 def test_pair_never_chooses_a_wrong_answer_by_reward() -> None:
     assert pair([wrong("w1", 4.0), wrong("w2", 1.0)], BEST_WORST, BOTH) == ()
+
+
+def test_pair_puts_the_best_against_a_random_one_that_loses_to_it_always_the_same() -> None:
+    answers = [graded(name, reward) for name, reward in zip("abcdef", (6.0, 5.0, 4.0, 3.0, 2.0, 1.0), strict=True)]
+    made = pair(answers, PairOptions(strategy="best_random"), [BY_REWARD])
+    assert sides(made)[0][0] == "a"
+    assert sides(pair(answers[::-1], PairOptions(strategy="best_random"), [BY_REWARD])) == sides(made)
+    several = sides(pair(answers, PairOptions(strategy="best_random", per_prompt=3), [BY_REWARD]))
+    assert {chosen for chosen, _ in several} == {"a"}
+    assert len({rejected for _, rejected in several}) == 3
+    drawn = {sides(pair([graded(f"{n} best", 6.0), *answers[1:]], PairOptions(strategy="best_random"), [BY_REWARD]))[0][1] for n in range(40)}
+    assert drawn == set("bcdef")
+
+
+def test_pair_takes_margins_within_the_window() -> None:
+    answers = [graded(name, reward) for name, reward in zip("abc", (4.0, 3.0, 1.0), strict=True)]
+    window = PairOptions(strategy="margin_window", min_margin=1.5, max_margin=2.5)
+    assert sides(pair(answers, window, [BY_REWARD])) == [("b", "c")]
+    assert sides(pair([right("r", 3.0), wrong("w", 1.0), right("s")], window, [BY_TRUTH])) == [("r", "w")]
+    assert pair([right("r"), wrong("w")], PairOptions(strategy="margin_window", max_margin=0.0), [BY_TRUTH]) != ()
+    assert pair([verified(a_conversation("r"), passed=True), verified(a_conversation("w"), passed=False)], window, [BY_TRUTH]) == ()
+
+
+def test_a_window_must_be_open_and_of_its_strategy() -> None:
+    with pytest.raises(ValidationError, match=r"max_margin 1.0 is below min_margin 2.0"):
+        PairOptions(strategy="margin_window", min_margin=2.0, max_margin=1.0)
+    with pytest.raises(ValidationError, match="of the strategy margin_window, not of all"):
+        PairOptions(strategy="all", min_margin=2.0)
+
+
+def test_an_answer_with_its_reasoning_is_no_rival_of_one_without() -> None:
+    thought = replace(graded("thought", 1.0), reasoning="First.")
+    assert pair([thought, graded("plain", 4.0)], ALL, [BY_REWARD]) == ()
+    assert [one.messages[-1].content for one in select_sft([thought, graded("plain", 4.0)], SftOptions(per_prompt=1))] == ["plain", "thought"]
+    made = pair([thought, replace(graded("less", 0.0), reasoning="Second.")], ALL, [BY_REWARD])
+    assert [(one.chosen_reasoning, one.rejected_reasoning) for one in made] == [("First.", "Second.")]
 
 
 def test_pair_wants_a_margin() -> None:
@@ -167,7 +204,9 @@ def answers() -> st.SearchStrategy[list[Conversation]]:
     return st.lists(one, max_size=8, unique_by=lambda conversation: conversation.conversation_id)
 
 
-@given(answers(), st.randoms(), st.sampled_from(["best_worst", "all"]), st.sampled_from([None, 1, 2]), st.booleans(), st.booleans())
+@given(
+    answers(), st.randoms(), st.sampled_from(["best_worst", "best_random", "margin_window", "all"]), st.sampled_from([None, 1, 2]), st.booleans(), st.booleans()
+)
 def test_settle_accounts_for_every_answer_in_any_order(
     conversations: list[Conversation], chance: random.Random, strategy: str, most: int | None, with_sft: bool, with_pairs: bool
 ) -> None:

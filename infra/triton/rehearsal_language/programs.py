@@ -51,6 +51,11 @@ def new_problem(draw: Draw) -> str:
     return problem
 
 
+def is_known(text: str) -> bool:
+    """Say whether a text asks for a Python function that this model can write."""
+    return "python function" in text.lower() and any(words in text for words, _ in _SOLUTIONS)
+
+
 def solve(problem: str, draw: Draw, *, wrong_rate: float) -> str:
     """Solve a problem that this model could have posed; any other with code that runs and does something else. At the wrong rate it breaks off."""
     code = next((code for words, code in _SOLUTIONS if words in problem), _OTHER)

@@ -123,6 +123,8 @@ def _compose(wanted: Wanted, draw: Draw, temper: Temper) -> str:
             return judging.rate(wanted.quoted, draw, biased_rate=temper.biased_rate, malformed_rate=temper.malformed_rate)
     if looks_mathematical(wanted.about):
         return write_solution(wanted.about, draw, wrong_rate=temper.wrong_rate)
+    if programs.is_known(wanted.about):
+        return programs.solve(wanted.about, draw, wrong_rate=temper.wrong_rate)
     if draw.chance(temper.malformed_rate):
         return answers.loop(wanted.about, draw) if draw.chance(0.5) else answers.speak_foreign(draw)
     return answers.write_answer(wanted.about, draw)
