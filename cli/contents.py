@@ -56,6 +56,8 @@ CONTENTS = (
     Chapter("techniques", "cli.catalogue:techniques", "List the ways to write prompts and responses, with their options.", _KNOW),
     Chapter("filters", "cli.catalogue:filters", "List the filters, with their parameters.", _KNOW),
     Chapter("engines", "cli.engines:app", "Check the served models that GRISTMILL_ENGINES names.", _KNOW),
+    Chapter("appraise", "cli.appraise:appraise", "Measure a reward engine against known pairs.", _KNOW),
+    Chapter("appraisals", "cli.appraise:appraisals", "List how reward engines did on known pairs.", _KNOW),
     Chapter("triton", "cli.triton:app", "Serve the rehearsal models on the embedded Triton.", _KNOW),
     Chapter("version", "cli.version:version", "Show versions: ours, Python's, and those of the parts.", _KNOW),
 )

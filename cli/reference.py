@@ -76,6 +76,7 @@ def recipes_page() -> str:
         ("`screen`", "What is done to prompts before any answer is paid for.", recipe.ScreenOptions),
         ("`decontaminate` entries", "One for each benchmark file.", recipe.BenchmarkOptions),
         ("`score`", "How conversations are graded.", recipe.ScoreOptions),
+        ("`score: {appraisal: …}`", "What the reward engine must have shown.", recipe.AppraisalOptions),
         ("`dedup`", "Which records count as copies. (Also under `screen`, for prompts.)", recipe.DedupOptions),
         ("`dedup: {near: …}`", "Near-duplicates by MinHash.", recipe.NearOptions),
         ("`pairs`", "How preference pairs are made.", recipe.PairOptions),

@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     """A folder with further model cards."""
     read_paths: str = ""
     """Folders beside the recipe's own whose files a recipe may read, separated by `:`; links count as what they lead to."""
+    appraisal: str = ""
+    """What every run demands of its reward engine: `PAIRS`, appraised on that file of pairs, or `PAIRS>=0.8`, with at least that score."""
     api_key: SecretStr | None = None
     """Sent as a bearer token to every engine that `api_keys` gives no key of its own."""
     api_keys: SecretStr | None = None

@@ -162,6 +162,15 @@ class BenchmarkOptions(Strict):
     """Also drop what resembles a whole text of the benchmark, by MinHash, from a similarity of 0.8 on."""
 
 
+class AppraisalOptions(Strict):
+    """What a run demands of its reward engine before any work: `gristmill appraise` measured it on these pairs, and it did well enough."""
+
+    pairs: str
+    """Name of the file of pairs, without its endings."""
+    at_least: float = Field(0.0, ge=0, le=1)
+    """The least score."""
+
+
 class ScoreOptions(Strict):
     """How conversations are graded."""
 
@@ -171,6 +180,9 @@ class ScoreOptions(Strict):
     """One attribute that is the number, in the place of `weights`."""
     marks: dict[str, float] | None = None
     """A mark for each attribute, in the place of `weights`: the number is by how much the weakest clears its own (all are cleared from 0 on)."""
+
+    appraisal: AppraisalOptions | None = None
+    """Refuse a reward engine that was not appraised, or fell below a mark; null demands nothing."""
 
     @model_validator(mode="after")
     def _is_one_reduction(self) -> "ScoreOptions":

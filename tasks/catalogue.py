@@ -317,6 +317,7 @@ _LATER: tuple[tuple[str, str, Any], ...] = (
     ("release", "rows", None),
     ("score", "attribute", None),
     ("score", "marks", None),
+    ("score", "appraisal", None),
     ("dedup", "against", []),
     ("screen.dedup", "against", []),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from schemas.engine import Reward
 from schemas.errors import EngineFault, RecipeError
@@ -67,15 +68,28 @@ def settle_grade(conversation: Conversation, reward: Reward | Refused, reduction
 
     Reasons: `engine_refused`; `reward_not_finite`; `too_long_to_score`; `reward_out_of_range`.
     """
-    if isinstance(reward, Refused):
-        reason = "reward_not_finite" if reward.fault is EngineFault.UNGRADED else "engine_refused"
-        return drop_record(conversation, stage="score", reason=reason, detail=reward.detail)
-    if reward.exceeded:
-        return drop_record(conversation, stage="score", reason="too_long_to_score", detail="the reward model saw, or would have seen, only a part of it")
-    beyond = _beyond(reward, facts)
-    if beyond:
-        return drop_record(conversation, stage="score", reason="reward_out_of_range", detail=beyond)
+    fault = find_fault(reward, facts)
+    if fault:
+        return drop_record(conversation, stage="score", reason=fault.reason, detail=fault.detail)
+    assert isinstance(reward, Reward)
     return replace(conversation, scores=reduction.reduce(reward))
+
+
+class Ungraded(NamedTuple):
+    """Why a conversation has no usable grade."""
+
+    reason: str
+    detail: str
+
+
+def find_fault(reward: Reward | Refused, facts: RewardFacts) -> Ungraded | None:
+    """Say what is wrong with a grade, if anything is."""
+    if isinstance(reward, Refused):
+        return Ungraded("reward_not_finite" if reward.fault is EngineFault.UNGRADED else "engine_refused", reward.detail)
+    if reward.exceeded:
+        return Ungraded("too_long_to_score", "the reward model saw, or would have seen, only a part of it")
+    beyond = _beyond(reward, facts)
+    return Ungraded("reward_out_of_range", beyond) if beyond else None
 
 
 def _beyond(reward: Reward, facts: RewardFacts) -> str:

@@ -33,6 +33,12 @@ def name_regrade() -> str:
     return f"{parameters.get('run', '')} by {parameters['reward']}" if parameters.get("reward") else f"{parameters.get('run', '')} regraded"
 
 
+def name_appraisal() -> str:
+    """Name a flow run after the reward model and the pairs."""
+    parameters = flow_run.parameters or {}
+    return f"{parameters.get('model', '')} on {Path(str(parameters.get('pairs', ''))).name}"
+
+
 class RunView:
     """One run's artifacts. Prefect being away is no reason to stop a run: failures to tell are left at that."""
 

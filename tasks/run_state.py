@@ -22,6 +22,7 @@ from schemas.errors import GristmillError, RunInterruptedError, StorageError
 from schemas.model_card import ModelCard
 from schemas.records import Provenance
 from schemas.run import RunRecord, RunStatus, ShardReport
+from tasks.appraisal.demand import refuse_unappraised
 from tasks.catalogue import LoadedRecipe
 from tasks.earlier import check_earlier
 from tasks.progress import HUB, Calls
@@ -117,6 +118,7 @@ def open_run(loaded: LoadedRecipe, settings: Settings, *, fresh: bool = False, r
     """
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(contextlib.closing(Ledger.open(settings.ledger_url)))
+        refuse_unappraised(loaded, settings, ledger)
         record = ledger.begin_run(
             fingerprint=loaded.fingerprint,
             name=loaded.recipe.name,

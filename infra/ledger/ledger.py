@@ -11,13 +11,14 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from infra.ledger import leases
+from infra.ledger.appraisals import Appraisals
 from infra.ledger.database import Database
 from infra.ledger.models import Note, Release, Run, Shard, Stage, Version
 from schemas.errors import AccountingError, LedgerError, NotFoundError
 from schemas.run import ReleaseRecord, RunRecord, RunStatus, ShardReport, StageReport, add_reports
 
 
-class Ledger:
+class Ledger(Appraisals):
     """The open ledger. Safe to use from several threads; pickles as its URL and opens again where it is unpickled."""
 
     def __init__(self, database: Database, url: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Double, ForeignKey, ForeignKeyConstraint, Index, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from schemas.appraisal import AppraisalRecord, Share
 from schemas.run import ReleaseRecord, RunRecord, ShardReport
 
 
@@ -175,3 +176,35 @@ class Lease(Base):
     place: Mapped[str] = mapped_column(Text)
     born: Mapped[str] = mapped_column(Text)
     folder: Mapped[str] = mapped_column(Text)
+
+
+class Appraisal(Base):
+    """How one reward engine did on one file of known pairs."""
+
+    __tablename__ = "appraisals"
+    __table_args__ = (Index(None, "model"),)
+
+    appraisal_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(128))
+    revision: Mapped[str] = mapped_column(Text)
+    engine: Mapped[str] = mapped_column(String(64))
+    reduction: Mapped[str] = mapped_column(Text)
+    pairs_name: Mapped[str] = mapped_column(Text)
+    pairs_sha256: Mapped[str] = mapped_column(String(64))
+    pairs: Mapped[int]
+    won: Mapped[int]
+    lost: Mapped[int]
+    tied: Mapped[int]
+    dropped: Mapped[dict[str, int]]
+    score: Mapped[float]
+    low: Mapped[float]
+    high: Mapped[float]
+    appraised_at: Mapped[str] = mapped_column(String(32))
+    rehearsal: Mapped[bool]
+    categories: Mapped[dict[str, Any]]
+    sections: Mapped[dict[str, Any]]
+
+    def record(self) -> AppraisalRecord:
+        """Give the row as a value."""
+        plain = {name: getattr(self, name) for name in AppraisalRecord.__dataclass_fields__ if name != "categories"}
+        return AppraisalRecord(**plain, categories={name: Share(**one) for name, one in self.categories.items()})

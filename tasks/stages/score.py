@@ -13,7 +13,7 @@ from infra.engines.session import shared_session
 from infra.storage import read_records, write_records
 from schemas.engine import Reward
 from schemas.errors import EngineError, EngineFault
-from schemas.records import Conversation, Drop, Prompt, Provenance, merge_provenance
+from schemas.records import Conversation, Drop, Messages, Prompt, Provenance, merge_provenance
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedJudge
 from tasks.grading import Reduction, reduction_of, settle_grade
@@ -65,11 +65,16 @@ async def grade(conversation: Conversation, cast: Cast, calls: ShardCalls) -> Re
     Kept under the prompt's id, as its answers are: a shard is a range of prompt ids, so a few files of the call store hold all its grades.
     An engine that cuts what is too long and does not say so isn't asked: what is too long by estimate counts as cut.
     """
+    return await ask_grade(conversation.messages, conversation.prompt_id, cast, calls)
+
+
+async def ask_grade(messages: Messages, item_id: str, cast: Cast, calls: ShardCalls) -> Reward:
+    """Ask the reward model for a conversation's grade; see `grade`."""
     card = cast.cards["reward"]
-    request = card.reward_request(conversation.messages)
+    request = card.reward_request(messages)
     if "exceeded" not in cast.facts[card.id].tells and estimate_tokens(request.prompt) > card.context_tokens:
         return Reward({}, exceeded=True)
-    answer = await calls.ask(card, request, conversation.prompt_id)
+    answer = await calls.ask(card, request, item_id)
     if not isinstance(answer, Reward):
         raise EngineError(f"{card.id} answered a reward request with {type(answer).__name__}", fault=EngineFault.GARBLED)
     return answer

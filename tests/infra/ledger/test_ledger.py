@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from infra.ledger import Ledger
+from schemas.appraisal import AppraisalRecord, Share
 from schemas.errors import AccountingError, LedgerError, NotFoundError
 from schemas.run import ReleaseRecord, RunRecord, ShardReport, add_reports
 
@@ -227,3 +228,24 @@ def test_a_ledger_pickles_as_its_url(ledger: Ledger) -> None:
     copy = pickle.loads(pickle.dumps(ledger))
     assert copy.run(run.run_id) == run
     copy.close()
+
+
+def an_appraisal(unique: str, model: str = "some-reward", **changes: Any) -> AppraisalRecord:
+    given: dict[str, Any] = {"pairs": 10, "won": 7, "lost": 1, "tied": 1, "dropped": {"too_long_to_score": 1}, "score": 0.7, "low": 0.4, "high": 0.9}
+    told = {
+        "appraised_at": f"2026-01-0{unique}T00:00:00+00:00",
+        "rehearsal": True,
+        "categories": {"all": Share(9, 7, 0.7, 0.4, 0.9)},
+        "sections": {"Chat": 0.7},
+    }
+    return AppraisalRecord(unique, model, "1", "triton/reward", "+1*reward", "llmbar_pairs", "f" * 64, **(given | told | changes))
+
+
+def test_appraisals_are_listed_newest_first_and_replaced_by_id(ledger: Ledger) -> None:
+    first, second, other = an_appraisal("1"), an_appraisal("2"), an_appraisal("3", "other-reward")
+    for one in (first, second, other):
+        ledger.record_appraisal(one)
+    assert ledger.appraisals() == [other, second, first]
+    better = an_appraisal("1", score=0.8, appraised_at="2026-02-01T00:00:00+00:00")
+    ledger.record_appraisal(better)
+    assert ledger.appraisals("some-reward") == [better, second]
