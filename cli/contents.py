@@ -45,6 +45,7 @@ CONTENTS = (
     Chapter("run", "cli.run:run", "Run a recipe to a published release, or resume it.", _MAKE),
     Chapter("preview", "cli.preview:preview", "Put a few records through every stage, on screen; publish nothing.", _MAKE),
     Chapter("regrade", "cli.regrade:regrade", "Score, filter, pair and publish a finished run again; generate nothing.", _MAKE),
+    Chapter("iterate", "cli.iterate:iterate", "Make a release, have a model trained on it, make the next by that model.", _MAKE),
     Chapter("export", "cli.export:export", "Write a release as the files that a trainer reads.", _MAKE),
     Chapter("push", "cli.push:push", "Put a release on the Hugging Face Hub.", _MAKE),
     Chapter("runs", "cli.runs:app", "List runs, show one.", _LOOK),

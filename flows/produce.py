@@ -6,8 +6,10 @@ from prefect import flow
 
 from infra.privacy import switch_off_telemetry
 from infra.settings import read_settings
+from schemas.generation import Generation
 from tasks.catalogue import load_recipe
 from tasks.catalogue import rehearse as on_rehearsal_models
+from tasks.generations import cast_generation, with_generation
 from tasks.prefect_view import name_run
 from tasks.run_state import RunOutcome, open_run
 from tasks.stages.dedup import dedup_conversations
@@ -31,7 +33,7 @@ switch_off_telemetry()
     persist_result=False,
     validate_parameters=True,
 )
-def produce(recipe: str, data: str | None = None, fresh: bool = False, rehearse: bool = False) -> RunOutcome:
+def produce(recipe: str, data: str | None = None, fresh: bool = False, rehearse: bool = False, generation: Generation | None = None) -> RunOutcome:
     """Make the recipe's release, resuming what an earlier run of the same recipe left; a finished run is returned as it is.
 
     Args:
@@ -39,13 +41,15 @@ def produce(recipe: str, data: str | None = None, fresh: bool = False, rehearse:
         data: folder of runs, calls and releases (default: GRISTMILL_DATA, else ./data)
         fresh: run anew although a run of this recipe is there; calls already paid for are used again
         rehearse: put the small built-in models in the place of the recipe's; every row is marked so
+        generation: the round of an iteration, with the model that it brings (flows/iterate.py)
 
     """
-    settings = read_settings(data=data)
+    settings = with_generation(read_settings(data=data), generation)
     loaded = load_recipe(Path(recipe), cards=settings.cards)
     if rehearse:
         loaded = on_rehearsal_models(loaded)
-    with open_run(loaded, settings, fresh=fresh) as run:
+    loaded = cast_generation(loaded, settings, generation)
+    with open_run(loaded, settings, fresh=fresh, descent=generation.descent() if generation else None) as run:
         if isinstance(run, RunOutcome):
             return run
         parts = write_prompts(run)

@@ -10,6 +10,7 @@
     │   └── LedgerError         5   the ledger's database refused
     ├── RunBusyError            6   another process works on the same run
     ├── NotFoundError           7   no such run, release or model card
+    ├── TrainerError            8   an outside trainer failed
     └── RunInterruptedError   130   stopped by Ctrl-C or a signal; resumable
 
 A message says what is wrong, with the value, and what to do about it.
@@ -129,6 +130,12 @@ class NotFoundError(GristmillError):
     """No run, release or model card of that name."""
 
     exit_code = 7
+
+
+class TrainerError(GristmillError):
+    """An outside trainer failed, or handed back what can't be read."""
+
+    exit_code = 8
 
 
 class RunInterruptedError(GristmillError):

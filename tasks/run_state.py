@@ -110,11 +110,14 @@ class Run:
 
 
 @contextlib.contextmanager
-def open_run(loaded: LoadedRecipe, settings: Settings, *, fresh: bool = False, roles: Container[str] | None = None) -> Iterator[Run | RunOutcome]:
+def open_run(
+    loaded: LoadedRecipe, settings: Settings, *, fresh: bool = False, roles: Container[str] | None = None, descent: Mapping[str, Any] | None = None
+) -> Iterator[Run | RunOutcome]:
     """Open a run, or give the outcome of one that is finished already.
 
     Raises RunBusyError where another process holds it, EngineError where an engine is not what the recipe needs. On the way out the
-    ledger is told how it ended, and whatever was started for it is stopped. `roles` are those whose engines are wanted, all where none is given.
+    ledger is told how it ended, and whatever was started for it is stopped. `roles` are those whose engines are wanted, all where none is given;
+    `descent` says what release the run comes from.
     """
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(contextlib.closing(Ledger.open(settings.ledger_url)))
@@ -126,6 +129,8 @@ def open_run(loaded: LoadedRecipe, settings: Settings, *, fresh: bool = False, r
             rehearsal=loaded.rehearsal,
             fresh=fresh,
         )
+        if descent is not None:
+            ledger.note(record.run_id, "descent", dict(descent))
         if record.status == "finished":
             yield finished_outcome(ledger, record)
             return
