@@ -31,7 +31,9 @@ def with_generation(settings: Settings, generation: Generation | None) -> Settin
     if generation is None or not generation.model:
         return settings
     engines = settings.engines if generation.model in settings.addresses else f"{settings.engines} {generation.engines}".strip()
-    return settings.model_copy(update={"engines": engines, "cards": Path(generation.cards) if generation.cards else settings.cards})
+    changed = settings.model_copy(update={"engines": engines, "cards": Path(generation.cards) if generation.cards else settings.cards})
+    changed.__dict__.pop("addresses", None)  # the copy has what was read from the engines before
+    return changed
 
 
 def cast_generation(loaded: LoadedRecipe, settings: Settings, generation: Generation | None) -> LoadedRecipe:

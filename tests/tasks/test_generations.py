@@ -81,6 +81,7 @@ def test_roles_of_several_models_are_refused(tmp_path: Path) -> None:
 
 def test_address_in_the_settings_wins_over_the_trainers(tmp_path: Path) -> None:
     generation = Generation(round=2, model="x", cards=str(tmp_path), engines="x=grpc://a:1/m")
-    assert with_generation(Settings(_env_file=None, engines="y=grpc://b:2/m"), generation).engines == "y=grpc://b:2/m x=grpc://a:1/m"
+    both = with_generation(Settings(_env_file=None, engines="y=grpc://b:2/m"), generation)
+    assert (both.engines, sorted(both.addresses)) == ("y=grpc://b:2/m x=grpc://a:1/m", ["x", "y"])
     assert with_generation(Settings(_env_file=None, engines="x=grpc://c:3/m"), generation).engines == "x=grpc://c:3/m"
     assert with_generation(Settings(_env_file=None), None).cards is None
