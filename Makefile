@@ -6,7 +6,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 RECIPE ?= recipes/rehearsal.yaml
 
-.PHONY: help setup demo test test-fast test-browser test-faults check docs bench-dedup bench-filters bench-fanout lock clean
+.PHONY: help setup demo test test-fast test-browser test-faults check docs techniques bench-dedup bench-filters bench-fanout lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,10 @@ test-faults: setup ## Break everything under a run, and show what became of it
 
 docs: setup ## Write the generated pages of docs/ anew
 	@$(BIN)/python -m cli.reference docs
+
+techniques: setup ## Rehearse every technique, and write docs/techniques.md with a row of each
+	@$(BIN)/gristmill run recipes/all-techniques.yaml
+	@$(BIN)/python -m cli.techniques_page docs $${GRISTMILL_DATA:-data}/releases/all-techniques/latest
 
 bench-dedup: setup ## Time dedup beside its peers, at equal parameters
 	@$(BIN)/python benchmarks/dedup.py

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from cli.contents import CONTENTS
+from cli.techniques_page import refreshed
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -52,7 +53,8 @@ def pages(docs: Path) -> dict[Path, str]:
     operations = docs / "operations.md"
     tables = {"settings": settings_table(), "exits": exits_table()}
     mended = _MARK.sub(lambda found: f"{found[1]}{tables[found[2]]}{found[3]}", operations.read_text(encoding="utf-8"))
-    return {docs / "recipes.md": recipes_page(), docs / "commands.md": commands_page(), operations: mended}
+    techniques = docs / "techniques.md"
+    return {techniques: refreshed(techniques), docs / "recipes.md": recipes_page(), docs / "commands.md": commands_page(), operations: mended}
 
 
 def recipes_page() -> str:

@@ -12,6 +12,8 @@ from tasks.catalogue import load_recipe
 from tasks.plan import Plan, plan
 from tasks.run_state import refuse_unable
 
+ROOT = Path(__file__).resolve().parents[2]
+
 RECIPE = """
 name: planned
 models: {writer: nemotron-4-340b-instruct, responder: nemotron-4-340b-instruct, user: nemotron-4-340b-instruct, reward: nemotron-4-340b-reward}
@@ -84,3 +86,18 @@ def test_raw_prompts_are_planned_and_refused_where_an_engine_would_put_them_into
         refuse_unable(loaded, chat)
     refuse_unable(loaded, chat, "responder")
     refuse_unable(loaded, {card: replace(facts, options=facts.options | {"raw"}) for card, facts in chat.items()})
+
+
+def test_the_reports_recipe_is_planned_whole_and_adds_up_with_no_engine_there(tmp_path: Path) -> None:
+    loaded = load_recipe(ROOT / "recipes" / "nemotron4-340b.yaml")
+    planned = plan(loaded, read_settings(data=tmp_path), check=False)
+    assert {one.name for one in loaded.prompts} >= {
+        *("open_qa", "writing", "closed_qa", "math", "entities", "coding", "genetic_instruct", "instruction_following", "two_turn", "seeds")
+    }
+    calls = [(one.name, one.calls) for one in planned.calls if one.stage == "prompts"]
+    assert dict(calls)["open_qa/questions"] == 3_000
+    assert sum(count for name, count in calls if name == "math/problems") == 17_000
+    assert dict(calls)["coding/problems"] == 3 * 12_000
+    assert planned.total.calls == sum(one.calls for one in planned.calls)
+    assert planned.total.completion_tokens == sum(one.completion_tokens for one in planned.calls)
+    assert planned.prompts == sum(one.requested for one in loaded.prompts)
