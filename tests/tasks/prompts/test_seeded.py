@@ -106,6 +106,44 @@ def test_instruction_following_attaches_what_the_verifier_reads(tmp_path: Path) 
     assert not ifeval.verify("Well, it scatters light.", plain.reference.value).passed
 
 
+def test_instruction_following_joins_constraints_that_go_together(tmp_path: Path) -> None:
+    item, options = first(instruction_following, tmp_path, per_seed=3, constraints=3)
+    made = asyncio.run(instruction_following.attach(item, options, answering()))
+    kinds = [json.loads(one.reference.value)["instruction_id_list"] for one in prompts(made) if one.reference]
+    assert [len(one) for one in kinds] == [3, 3, 3]
+    assert len({kind for one in kinds for kind in one}) == 9
+
+
+def test_instruction_following_passes_over_what_contradicts_the_prompt(tmp_path: Path) -> None:
+    kinds = ["change_case:english_lowercase", "change_case:english_capital"]
+    (tmp_path / "code.jsonl").write_text(json.dumps({"text": "Write a Python function that sorts."}) + "\n")
+    options = instruction_following.Options.model_validate(TERMS | {"path": "code.jsonl", "kinds": kinds, "per_seed": 2})
+    made = asyncio.run(instruction_following.attach(next(instruction_following.start(options, Opening(A_RUN, 0, tmp_path))), options, answering()))
+    assert made.out == ()
+    assert [drop.reason for drop in made.drops] == ["no_fitting_constraint"] * 2
+
+
+def test_instruction_following_has_forms_of_several_turns(tmp_path: Path) -> None:
+    forms = ["single", "multi_turn", "second_turn"]
+    item, options = first(instruction_following, tmp_path, kinds=["punctuation:no_comma"], forms=forms)
+    single, multi, second = prompts(asyncio.run(instruction_following.attach(item, options, answering("It scatters light."))))
+    assert single.messages[0].content == "Why is the sky blue?\n\nUse no commas at all."
+    assert multi.messages[0].content.startswith("Answer this and all my further questions")
+    assert [turn.role for turn in second.messages] == ["user", "assistant", "user"]
+    assert second.messages[1].content == "It scatters light."
+    assert second.messages[2].content.endswith("Use no commas at all.")
+    assert len({one.prompt_id for one in (single, multi, second)}) == 3
+    assert [use.role for use in second.provenance.models] == ["responder"]
+    assert {one.reference for one in (single, multi, second)} == {single.reference}
+
+
+def test_instruction_following_lets_a_failed_answer_stand_for_all_its_prompts(tmp_path: Path) -> None:
+    item, options = first(instruction_following, tmp_path, per_seed=2, forms=["single", "second_turn"])
+    made = asyncio.run(instruction_following.attach(item, options, answering(a_completion("It sc", "length"))))
+    assert len(made.out) == 2
+    assert [(drop.reason, drop.rows) for drop in made.drops] == [("truncated_prompt", 2)]
+
+
 @pytest.mark.parametrize("kind", CONSTRAINTS)
 def test_a_drawn_constraint_is_one_that_the_verifier_knows(kind: str) -> None:
     for seed in range(10):
