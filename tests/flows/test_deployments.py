@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,7 +39,7 @@ def test_prefect_yaml_is_a_project_file_to_prefect() -> None:
 
     project = PrefectYamlModel.model_validate(yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8")))
 
-    assert [deployment.name for deployment in project.deployments] == ["rehearsal", "nemotron4-340b", "llama31-nemotron-70b"]
+    assert [deployment.name for deployment in project.deployments] == ["rehearsal", "nemotron4-340b", "llama31-nemotron-70b", "regrade", "appraise", "iterate"]
     assert project.pull == [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
 
 
@@ -56,15 +57,24 @@ def test_deployment_has_no_key_that_prefect_would_ignore(deployment: dict[str, A
 
 @each_deployment
 def test_deployment_calls_the_flow_with_parameters_that_it_has(deployment: dict[str, Any]) -> None:
-    from flows.produce import produce
-
+    module, _, name = deployment["entrypoint"].rpartition(".")
+    flow = getattr(import_module(module), name)
     given = [deployment["parameters"], *(schedule.get("parameters", {}) for schedule in deployment["schedules"])]
 
-    assert deployment["entrypoint"] == f"{produce.fn.__module__}.{produce.fn.__name__}"
-    assert {name for parameters in given for name in parameters} <= set(inspect.signature(produce.fn).parameters)
+    assert deployment["entrypoint"] == f"{flow.fn.__module__}.{flow.fn.__name__}"
+    assert {name for parameters in given for name in parameters} <= set(inspect.signature(flow.fn).parameters)
 
 
 @each_deployment
+def test_deployment_says_how_to_give_the_parameters_that_it_leaves_open(deployment: dict[str, Any]) -> None:
+    module, _, name = deployment["entrypoint"].rpartition(".")
+    wanted = inspect.signature(getattr(import_module(module), name).fn).parameters.values()
+    missing = {one.name for one in wanted if one.default is one.empty} - set(deployment["parameters"])
+
+    assert all(f"--param {one}=" in deployment["description"] for one in missing)
+
+
+@pytest.mark.parametrize("deployment", [one for one in DEPLOYMENTS if "recipe" in one["parameters"]], ids=name_of)
 def test_deployment_names_a_recipe_that_holds(deployment: dict[str, Any]) -> None:
     loaded = load_recipe(ROOT / deployment["parameters"]["recipe"])
 

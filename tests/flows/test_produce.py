@@ -24,6 +24,11 @@ def test_run_publishes_a_release_whose_accounts_close(factory: Factory, small_re
     assert set(sft["response"]) == {"answer", "dialogue"}
     assert sft["provenance"].struct.field("rehearsal").all()
     assert (pairs["chosen_id"] != pairs["rejected_id"]).all()
+    for rows, wanted in ((sft, {"answer": {"writer", "responder", "reward"}, "dialogue": {"writer", "responder", "user", "reward"}}), (pairs, {})):
+        for row in rows.to_dicts():
+            hands = row["provenance"]["models"]
+            assert wanted.get(row.get("response") or "", {"writer", "responder", "reward"}) <= {hand["role"] for hand in hands}
+            assert {(hand["licence"], hand["licence_version"], hand["revision"]) for hand in hands} == {("apache-2.0", "2.0", "1")}
     assert not (release.parent / f".{release.name}").exists()
 
 
