@@ -1,6 +1,6 @@
 """The inside of the sandbox: run as a script of its own by jail.py, it locks itself in and then runs the program that it was handed.
 
-Nothing of Gristmill is imported here but the two files beside it, by their paths, as the interpreter runs without site-packages. Three processes: the first
+Nothing of Gristmill is imported here but the three files beside it, by their paths, as the interpreter runs without site-packages. Three processes: the first
 leaves the namespaces, the second is the init of the new ones (when it dies, so does every process inside) and stays out of the program's reach under
 another user, the third gives its rights up and runs the program. Where there are tests, a fourth runs them: it alone is handed them, and the secret by which
 success is told, after the program's process has been cut off from both. Where a wall can't be put up, the program isn't run: the exit status is `UNSAFE`.
@@ -222,11 +222,11 @@ def _read_exactly(size: int) -> bytes:
 
 
 def _beside(name: str) -> Any:
-    """Load a file that lies beside this one, before the walls go up: behind them it may not be there to read."""
+    """Load a file that lies beside this one, before the walls go up: behind them it may not be there to read. It is known by its full name to the others."""
     spec = importlib.util.spec_from_file_location(name, os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py"))
     assert spec
     assert spec.loader
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[f"tasks.sandbox.{name}"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -234,6 +234,7 @@ def _beside(name: str) -> Any:
 def main() -> None:
     """Read the order from standard input, lock ourselves in, run it."""
     report = int(sys.argv[1])
+    _beside("parcels")
     order = _read_part() | {"bridge": _beside("bridge"), "syscalls": _beside("syscalls")}
     if "nonce" in order:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

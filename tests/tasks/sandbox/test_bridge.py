@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import SettingsError
-from tasks.sandbox.bridge import Line, Remote, pack, run_tests, serve_answer, unpack
+from tasks.sandbox.bridge import Line, Remote, run_tests, serve_answer
 from tasks.sandbox.jail import Limits
 from tasks.sandbox.jail import run_tests as run_jailed
+from tasks.sandbox.parcels import pack, unpack
 
 
 @pytest.fixture(scope="module")
