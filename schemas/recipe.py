@@ -145,6 +145,19 @@ class ScreenOptions(Strict):
     """Longest prompt by estimate; default: the responder's context less the answer's max_tokens."""
 
 
+class DiversityOptions(Strict):
+    """A budget on copies while prompts are written: a cell whose prompts resemble each other too much gets no more calls."""
+
+    mark: float = Field(0.5, gt=0, lt=1)
+    """Share of copies (by `screen.dedup`) among a cell's prompts from which it is stopped."""
+    least: int = Field(20, ge=1)
+    """A cell with fewer prompts is left alone."""
+    depth: int = Field(1, ge=0)
+    """How many topics, from the broadest, make a cell (of `personas`, the person); 0 takes each technique as one cell."""
+    waves: int = Field(4, ge=2)
+    """How often copies are counted while a technique's last step is worked off; a wave is a whole number of shards."""
+
+
 class BenchmarkOptions(Strict):
     """One benchmark that nothing made may hold: its problems are looked for in prompts and in answers."""
 
@@ -275,6 +288,8 @@ class Recipe(Strict):
     """Role (writer, responder, user, judge, reward, embedding) to model card id; `responder_b`, `responder.weak` … are further responders."""
     prompts: tuple[TechniqueEntry, ...] = Field(min_length=1)
     """Where prompts come from."""
+    diversity: DiversityOptions | None = None
+    """A budget on copies while prompts are written; null writes all that is asked for."""
     screen: ScreenOptions = ScreenOptions()
     """Checks on prompts."""
     decontaminate: tuple[BenchmarkOptions, ...] = ()

@@ -314,6 +314,7 @@ def _fingerprint(loaded: LoadedRecipe) -> str:
 _LATER: tuple[tuple[str, str, Any], ...] = (
     ("", "use", "training"),
     ("", "split", None),
+    ("", "diversity", None),
     ("release", "rows", None),
     ("score", "attribute", None),
     ("score", "marks", None),

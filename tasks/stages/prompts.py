@@ -1,5 +1,6 @@
 """Stage `prompts`: each technique's steps in turn, each step's items cut into shards, a Prefect task a shard."""
 
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from schemas.errors import AccountingError
 from schemas.records import Drop, Prompt, WorkItem, drop_record
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedTechnique
+from tasks.dedup import find_copies, read_copies
+from tasks.diversity import Cell, Stop, cell_of, crowded, keep_stops, read_stops, stopped_before, waves
 from tasks.progress import HUB
 from tasks.rollout import RecordAsk, Refused, hand_over, open_calls, run_records
 from tasks.run_state import Run
@@ -34,11 +37,49 @@ def _run_technique(run: Run, number: int, technique: LoadedTechnique) -> list[Pa
         shards = _cut(run, name, items)
         committed = run.committed(name, shards)
         HUB.stage_grows("prompts", shards=shards, committed={n: share_of_stage(r, technique, index) for n, r in committed.items()})
-        on_prefect(run, write_step_shard, name, shards, technique=technique, index=index, stage=name)
+        last = index == len(technique.module.STEPS) - 1
+        for upto in waves(shards, run.loaded.recipe.diversity.waves if last and run.loaded.recipe.diversity else 1):
+            on_prefect(run, write_step_shard, name, shards, upto=upto, technique=technique, index=index, stage=name)
+            if upto < shards:
+                _stop_crowded(run, name, upto)
         parts = run.folder.parts(name)
-        if index < len(technique.module.STEPS) - 1:
+        if not last:
             items = [item for part in parts for item in read_records(part, WorkItem)]
     return parts
+
+
+def _stop_crowded(run: Run, stage: str, upto: int) -> None:
+    """Decide which cells get no more calls, going by the prompts of the first shards; once."""
+    options, path = run.loaded.recipe.diversity, _stops(run, stage)
+    stops = read_stops(path)
+    if options is None or any(one.upto == upto for one in stops):
+        return
+    inputs, work = [run.folder.part(stage, shard) for shard in range(upto)], run.folder.root / stage / "copies"
+    shutil.rmtree(work, ignore_errors=True)
+    find_copies(run.client, inputs, work, run.loaded.recipe.screen.dedup, kind="prompt")
+    depth = min(options.depth, min((len(item.lineage.topics) for item in read_records(run.folder.part(f"{stage}/in", 0), WorkItem)), default=0))
+    written: list[tuple[Cell, bool]] = []
+    for shard, part in enumerate(inputs):
+        copied = set(read_copies(work, shard).records["row"].tolist())
+        written += [(cell_of(prompt.lineage, depth), row in copied) for row, prompt in enumerate(read_records(part, Prompt))]
+    shutil.rmtree(work, ignore_errors=True)
+    keep_stops(path, (*stops, Stop(upto, crowded(written, options))))
+
+
+def _stops(run: Run, stage: str) -> Path:
+    return run.folder.root / stage / "stopped.json"
+
+
+def _leave_alone(run: Run, stage: str, shard: int, items: list[WorkItem], rows: int) -> tuple[list[WorkItem], list[Drop]]:
+    """Part a shard's items into those to work on and the drops of those whose cell is stopped."""
+    stopped = stopped_before(read_stops(_stops(run, stage)), shard)
+    if not stopped:
+        return items, []
+    depth = max(map(len, stopped))
+    kept = [item for item in items if cell_of(item.lineage, depth) not in stopped]
+    out = [item for item in items if cell_of(item.lineage, depth) in stopped]
+    why = "too many of its prompts so far are copies of others: "
+    return kept, [drop_record(one, stage="prompts", reason="diversity_budget", detail=why + " / ".join(cell_of(one.lineage, depth)), rows=rows) for one in out]
 
 
 def _cut(run: Run, name: str, items: list[WorkItem]) -> int:
@@ -58,18 +99,19 @@ def write_step_shard(run: Run, technique: LoadedTechnique, index: int, stage: st
     """Run one step of one technique on one shard of its items."""
     started = time.monotonic()
     step: Step = technique.module.STEPS[index]
-    items = read_records(run.folder.part(f"{stage}/in", shard), WorkItem)
+    given = read_records(run.folder.part(f"{stage}/in", shard), WorkItem)
+    weight = rows_below(technique, index)
+    items, stopped = _leave_alone(run, stage, shard, given, step.yields(technique.options) * weight)
     calls, journal = open_calls(run.session, run.folder, stage, shard, [item.item_id for item in items])
     with journal:
         made = run.session.run(run_records(items, lambda item: step.run(item, technique.options, RecordAsk(calls, run.cast, item.item_id))))
     results = [_settle(item, one, step, technique, index) for item, one in zip(items, made, strict=True)]
     out = [record for one in results for record in one.out]
-    drops = [drop for one in results for drop in one.drops]
+    drops = [*stopped, *(drop for one in results for drop in one.drops)]
     last = index == len(technique.module.STEPS) - 1
     write_records(run.folder.part(stage, shard), out, Prompt if last else WorkItem)
     write_records(run.folder.dropped(stage, shard), drops, Drop)
-    weight = rows_below(technique, index)
-    requested = len(items) * step.yields(technique.options) * weight
+    requested = len(given) * step.yields(technique.options) * weight
     report = calls.report(rows_in=requested, rows_out=len(out) * weight, dropped=tally(drops), seconds=time.monotonic() - started)
     run.commit(stage, shard, report)
     HUB.shard_done("prompts", share_of_stage(report, technique, index))
