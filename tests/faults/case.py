@@ -50,6 +50,7 @@ class Case:
     undisturbed: Mapping[str, str]
     _told: list[tuple[str, Any]]
     _marks: list[_Mark] = field(default_factory=list)
+    _started: list["subprocess.Popen[str]"] = field(default_factory=list)
     _begun: int = 0
     _calls: int = 0
     _repeated: int = 0
@@ -67,7 +68,16 @@ class Case:
         return served_keys(self.call_log)[self._begun :]
 
     def start(self) -> "subprocess.Popen[str]":
-        return self.factory.start("run", str(self.recipe), "--json")
+        process = self.factory.start("run", str(self.recipe), "--json")
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Leave nothing running, however the test went."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
 
     def run(self) -> Finished:
         return self.factory.call("run", str(self.recipe), "--json")
@@ -151,4 +161,4 @@ def processes_of(data: Path) -> list[psutil.Process]:
 
 def journalled(data: Path, stage: str) -> int:
     """Count the bytes in the journals of a stage."""
-    return sum(path.stat().st_size for path in data.glob(f"journal/*/{stage}-*") if path.exists())
+    return sum(path.stat().st_size for path in data.glob(f"journal/*/{stage}*") if path.exists())

@@ -54,10 +54,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, triton: ServedTriton, 
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest, tmp_path: Path, triton: ServedTriton, recipe: Path, site: Site, call_log: Path, undisturbed: dict[str, str]) -> Case:
+def case(
+    request: pytest.FixtureRequest, tmp_path: Path, triton: ServedTriton, recipe: Path, site: Site, call_log: Path, undisturbed: dict[str, str]
+) -> Iterator[Case]:
     """A fault to come: a fresh data folder, the session's engines, Prefect and Dask."""
     factory = Factory(tmp_path / "data", engines_of(triton), site.settings)
-    return Case(factory, recipe, call_log, undisturbed, request.node.user_properties)
+    found = Case(factory, recipe, call_log, undisturbed, request.node.user_properties)
+    yield found
+    found.end()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
