@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from infra.engines.receipt import Receipt
 from infra.engines.session import EngineSession
 from infra.settings import Address, Settings
 from infra.storage import RunFolder
@@ -48,9 +49,9 @@ class TimedSession(EngineSession):
         super().__init__(Settings(_env_file=None), addresses)
         self.requests: list[tuple[float, GenerateRequest]] = []
 
-    async def call(self, card: ModelCard, request: Request) -> Answer:
+    async def call(self, card: ModelCard, request: Request, receipt: Receipt | None = None) -> Answer:
         """Call, and note it."""
-        answer = await super().call(card, request)
+        answer = await super().call(card, request, receipt)
         assert isinstance(request, GenerateRequest)
         self.requests.append((time.monotonic(), request))
         return answer

@@ -38,7 +38,8 @@ def show_outcome(outcome: "RunOutcome", settings: "Settings", *, data: Path | No
     if not outcome.already_finished:
         stages = read_stages(settings, outcome.run_id)
         console.print(Text.assemble(("Cost     ", "dim"), f"{cost(stages)} · {clock(seconds)}"), soft_wrap=True)
-        tables += [funnel(stages), *scores_tables(mean_scores(Path(outcome.path))), *length_tables(read_length(Path(outcome.path)))]
+        tables += [funnel(stages), *filter(None, [spending_table(stages, accepted_answers(stages))]), *scores_tables(mean_scores(Path(outcome.path)))]
+        tables += length_tables(read_length(Path(outcome.path)))
     for table in tables:
         console.print()
         console.print(table)
@@ -58,9 +59,37 @@ def quota_lines(release: Path) -> list[tuple[str, bool]]:
 def cost(stages: "Sequence[StageReport]") -> str:
     """Add up what a run's engines were asked, over all its resumes."""
     from schemas.run import add_reports
+    from schemas.spending import total_spent
 
     total = add_reports(*(stage.total for stage in stages))
-    return f"{count(total.calls)} calls, {count(total.reused)} reused · {short(total.prompt_tokens)} tokens in, {short(total.completion_tokens)} out"
+    said = f"{count(total.calls)} calls, {count(total.reused)} reused · {short(total.prompt_tokens)} tokens in, {short(total.completion_tokens)} out"
+    versions = sorted({one.prices for one in total.spent if one.prices})
+    money = total_spent(total.spent).cost
+    return said + (f" · {money:,.2f} by prices {', '.join(versions)}" if versions and money is not None else "")
+
+
+def spending_table(stages: "Sequence[StageReport]", accepted: int) -> Table | None:
+    """Lay out what each technique asked of each model, and what that comes to for one accepted answer; None where nothing was asked."""
+    from schemas.run import add_reports
+
+    spent = add_reports(*(stage.total for stage in stages)).spent
+    if not spent:
+        return None
+    priced = any(one.cost is not None for one in spent)
+    table = _plain("Cost of", "role", "model", "calls", "reused", "tokens in", "out", "GPU s", "GPU s / answer", *(["money", "/ answer"] if priced else []))
+    for one in spent:
+        money = [] if not priced else ["", ""] if one.cost is None else [f"{one.cost:,.2f}", f"{one.cost / accepted:.4f}" if accepted else "–"]
+        each = f"{one.gpu_seconds / accepted:.3f}" if accepted else "–"
+        counts = [count(one.calls), count(one.reused), short(one.prompt_tokens), short(one.completion_tokens), f"{one.gpu_seconds:,.1f}", each]
+        table.add_row(one.technique, one.role, one.model, *counts, *money)
+    return table
+
+
+def accepted_answers(stages: "Sequence[StageReport]") -> int:
+    """Count the answers that stand in the data: those that the last stage of answers has let through."""
+    from tasks.release.accounts import draw_accounts
+
+    return next((account.kept for account in draw_accounts(stages) if account.unit == "answers" and account.stages[-1].stage == "pair"), 0)
 
 
 def rows_table(rows: Mapping[str, int]) -> Table:

@@ -4,6 +4,7 @@ So does whatever a child process or a C library writes to the standard streams (
 traceback): only this program's own `sys.stdout` and `sys.stderr` still lead where they led.
 """
 
+import json
 import logging
 import logging.handlers
 import os
@@ -12,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -31,9 +33,30 @@ class Log:
 LOG = Log()
 
 
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, process, message, whatever was given as `extra`, and the error where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        told: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+        }
+        more = {name: value for name, value in record.__dict__.items() if name not in _USUAL and name not in told}
+        if record.exc_info:
+            more["error"] = self.formatException(record.exc_info)
+        return json.dumps(told | more, ensure_ascii=False, default=str)
+
+
+_USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
 @contextmanager
-def log_to(data: Path) -> Iterator[Path]:
-    """Send all logging to `<data>/logs/gristmill.log` and none to the terminal.
+def log_to(data: Path, form: str = "text") -> Iterator[Path]:
+    """Send all logging to `<data>/logs/gristmill.log` and none to the terminal; as lines of text, or (`json`) of JSON.
 
     Opened before `import prefect`: Prefect puts its terminal handler on the root logger only where there is none yet.
     """
@@ -43,7 +66,7 @@ def log_to(data: Path) -> Iterator[Path]:
         handler = logging.handlers.RotatingFileHandler(path, maxBytes=_BYTES, backupCount=_KEPT, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"can't write to {path.parent}: {error.strerror or error}; name another data folder with --data or GRISTMILL_DATA") from error
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.setFormatter(JsonLines() if form == "json" else logging.Formatter(_FORMAT))
     root, level = logging.getLogger(), logging.getLogger().level
     root.addHandler(handler)
     # Prefect's and our own loggers say more; a line for every HTTP request and Dask key would bury it.

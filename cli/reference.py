@@ -66,7 +66,7 @@ def recipes_page() -> str:
             f"# Recipes\n\n{_NOTE}\n",
             "A recipe is one YAML file that says what to make; where to make it is no business of it (that is [settings](operations.md)). Unknown keys are",
             "errors, and everything is checked before any work: `gristmill run RECIPE --dry-run`. The whole of a recipe is a run's identity: change anything",
-            "but comments, order of keys or the file's name, and it is another run (which reuses every paid call that it has in common with the first).\n",
+            "but its budget, comments, order of keys or the file's name, and it is another run (which reuses every paid call that both have in common).\n",
             "`recipes/rehearsal.yaml` is an example with a comment on each part; `recipes/all-techniques.yaml` has every prompt technique at once.\n",
             "## The whole\n",
         )
@@ -87,6 +87,7 @@ def recipes_page() -> str:
         ("`pairs`", "How preference pairs are made.", recipe.PairOptions),
         ("`sft`", "Which conversations become instruction data.", recipe.SftOptions),
         ("`release`", "The layout of what is published.", recipe.ReleaseOptions),
+        ("`budget`", "What may be spent. Changing it does not make another run.", recipe.BudgetOptions),
         ("`sampling`", "How a model's answers are drawn; part of every technique that asks one.", recipe.SamplingOptions),
     ]
     sections = [f"## {title}\n\n{purpose}\n\n{_options_table(model)}" for title, purpose, model in groups]

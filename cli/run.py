@@ -79,6 +79,7 @@ def load(recipe: Path, settings: "Settings", *, rehearse: bool) -> "LoadedRecipe
 def finished_before(loaded: "LoadedRecipe", settings: "Settings") -> "RunOutcome | None":
     """Find the outcome of the recipe's last run, if that one was finished."""
     from infra.ledger import Ledger
+    from tasks.budgeting import may_go_on
     from tasks.run_state import finished_outcome
 
     if not settings.database_url and not (settings.data / "ledger.db").exists():
@@ -87,7 +88,8 @@ def finished_before(loaded: "LoadedRecipe", settings: "Settings") -> "RunOutcome
     try:
         attempts = [one for one in ledger.runs(limit=_REMEMBERED) if one.fingerprint == loaded.fingerprint]
         last = max(attempts, key=lambda one: one.attempt, default=None)
-        return finished_outcome(ledger, last) if last and last.status == "finished" else None
+        finished = last is not None and last.status == "finished" and not may_go_on(ledger, last, loaded)
+        return finished_outcome(ledger, last) if last and finished else None
     finally:
         ledger.close()
 
@@ -105,7 +107,7 @@ def make(settings: "Settings", parameters: dict[str, Any], *, quiet: bool, flow:
     from infra.prefect_home import prefect_api
     from tasks.progress import HUB, snapshot
 
-    with log_to(settings.data), _told_of_stop(), follow(snapshot, err(), quiet=quiet), prefect_api(settings.data) as api:
+    with log_to(settings.data, settings.log_format), _told_of_stop(), follow(snapshot, err(), quiet=quiet), prefect_api(settings.data) as api:
         HUB.say("starting Prefect")
         called = getattr(import_module(f"flows.{flow}"), flow)
         api.wait()

@@ -112,7 +112,7 @@ def _list(runs: "Sequence[RunRecord]") -> Table:
 
 
 def _show(run: "RunRecord", stages: "Sequence[StageReport]", notes: Mapping[str, Any]) -> None:
-    from cli.closing import cost, funnel
+    from cli.closing import accepted_answers, cost, funnel, spending_table
 
     console = out()
     title = Text.assemble((run.name, "bold"), f"  run {run.run_id}  ", (run.status, _STYLES[run.status]), ("  rehearsal" if run.rehearsal else "", "yellow"))
@@ -124,6 +124,9 @@ def _show(run: "RunRecord", stages: "Sequence[StageReport]", notes: Mapping[str,
         console.print()
         console.print(funnel(stages))
         console.print(Text(f"\n{cost(stages)}"))
+        spending = spending_table(stages, accepted_answers(stages))
+        if spending is not None:
+            console.print(spending)
         open_shards = sum(stage.shards - stage.committed for stage in stages)
         if open_shards and run.status != "finished":
             console.print(Text(f"{count(open_shards)} shards to do; the same `gristmill run` goes on with them", style="dim"))

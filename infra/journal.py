@@ -40,6 +40,8 @@ class Entry:
     key: str
     item: str
     answer: Answer
+    engine_s: float = 0.0
+    """What the call took of its engine; not handed on to the call store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +93,20 @@ class Journal:
 
     def get(self, key: str) -> Answer | None:
         """Give the answer to a call that is finished."""
-        frame = self._index.get(key)
-        return None if frame is None else self._read(frame).answer
+        entry = self.entry(key)
+        return None if entry is None else entry.answer
 
-    def put(self, key: str, item: str, answer: Answer, *, durable: bool = False) -> Answer:
+    def entry(self, key: str) -> Entry | None:
+        """Give a finished call with what it took."""
+        frame = self._index.get(key)
+        return None if frame is None else self._read(frame)
+
+    def put(self, key: str, item: str, answer: Answer, *, engine_s: float = 0.0, durable: bool = False) -> Answer:
         """Keep a finished call and return the answer that holds: the first one put under this key.
 
         On return it survives the death of the process; with `durable`, it waits until it survives a power loss as well.
         """
-        payload = _encode(key, item, answer)
+        payload = _encode(key, item, answer, engine_s)
         with self._writing:
             self._refuse_if_broken()
             held = self._index.get(key)
@@ -195,7 +202,7 @@ class Journal:
         except OSError as error:
             raise storage_error(self.path, error, "read") from error
         value = json.loads(payload)
-        return Entry(value["key"], value["item"], answer_from_json(value["answer"]))
+        return Entry(value["key"], value["item"], answer_from_json(value["answer"]), value.get("engine_s", 0.0))
 
     def _refuse_if_broken(self) -> None:
         if self._fault is not None:
@@ -247,8 +254,9 @@ def _start_anew() -> None:
 os.register_at_fork(after_in_child=_start_anew)
 
 
-def _encode(key: str, item: str, answer: Answer) -> bytes:
-    return canonical_json({"key": key, "item": item, "answer": answer_to_json(answer)})
+def _encode(key: str, item: str, answer: Answer, engine_s: float) -> bytes:
+    took = {"engine_s": round(engine_s, 6)} if engine_s else {}
+    return canonical_json({"key": key, "item": item, "answer": answer_to_json(answer)} | took)
 
 
 def _crc(payload: bytes) -> int:

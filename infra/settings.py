@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -100,6 +101,12 @@ class Settings(BaseSettings):
     """Client certificate for mutual TLS."""
     tls_key: Path | None = None
     """Its key."""
+    prices: Path | None = None
+    """A YAML table of what the engines cost, with a version: for costs in reports, and for a recipe's `budget: {money: …}`."""
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    """Port of loopback at which a run tells its figures to Prometheus, at `/metrics`; default: none. Another machine's Prometheus needs a proxy before it."""
+    log_format: Literal["text", "json"] = "text"
+    """How `logs/gristmill.log` is written: lines of text, or one JSON object a line."""
     connect_s: float = Field(5.0, gt=0)
     """Longest wait for a connection."""
     deadline_s: float = Field(600.0, gt=0)

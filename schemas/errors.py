@@ -11,6 +11,9 @@
     ├── RunBusyError            6   another process works on the same run
     ├── NotFoundError           7   no such run, release or model card
     ├── TrainerError            8   an outside trainer failed
+    ├── StoppedError            9   the run stopped itself before it spent more; resumable
+    │   ├── BudgetReachedError  9   a cap of the recipe's budget
+    │   └── TooManyFailuresError 9  too large a share of the records comes to nothing
     └── RunInterruptedError   130   stopped by Ctrl-C or a signal; resumable
 
 A message says what is wrong, with the value, and what to do about it.
@@ -136,6 +139,20 @@ class TrainerError(GristmillError):
     """An outside trainer failed, or handed back what can't be read."""
 
     exit_code = 8
+
+
+class StoppedError(GristmillError):
+    """The run stopped itself before it spent more: a cap of its budget, or too many failures; everything finished is kept and the run can be resumed."""
+
+    exit_code = 9
+
+
+class BudgetReachedError(StoppedError):
+    """A cap of the recipe's budget is reached."""
+
+
+class TooManyFailuresError(StoppedError):
+    """Too large a share of the records comes to nothing."""
 
 
 class RunInterruptedError(GristmillError):

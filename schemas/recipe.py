@@ -271,8 +271,25 @@ class ReleaseOptions(Strict):
     """Rows of one Parquet file."""
 
 
+class BudgetOptions(Strict):
+    """What a run may spend, over all its resumes; no part of its identity, so a run that stopped goes on once a cap is raised."""
+
+    calls: int | None = Field(None, ge=1)
+    """Most engine calls; those that were paid for earlier cost nothing."""
+    tokens: int | None = Field(None, ge=1)
+    """Most tokens, read and written together."""
+    hours: float | None = Field(None, gt=0)
+    """Longest time at work."""
+    money: float | None = Field(None, gt=0)
+    """Most money, in the currency of the table that `GRISTMILL_PRICES` names."""
+    at_limit: Literal["stop", "publish"] = "stop"
+    """`stop`: the run ends, to be gone on with. `publish`: what it has is finished and published; each stage may then spend its planned share."""
+    failures: float | None = Field(0.5, gt=0, lt=1)
+    """Share of records that may come to nothing before the run stops early, judged on the last 400 of each technique; null never stops."""
+
+
 class Recipe(Strict):
-    """What to make. The whole of it is the run's identity."""
+    """What to make. The whole of it, but for the budget, is the run's identity."""
 
     name: Name
     """The data set's name; releases go to releases/<name>/."""
@@ -311,6 +328,8 @@ class Recipe(Strict):
     """Instruction data; null makes none."""
     release: ReleaseOptions = ReleaseOptions()
     """Layout of what is published."""
+    budget: BudgetOptions = BudgetOptions()
+    """What may be spent on it."""
     shard_records: int = Field(256, ge=1, le=100_000)
     """Records of one shard: the unit of commit, retry and resume."""
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from schemas.spending import Spent, add_spent
+
 RunStatus = Literal["running", "failed", "interrupted", "finished"]
 
 
@@ -23,6 +25,8 @@ class ShardReport:
     completion_tokens: int = 0
     """Of the calls made, not of those reused."""
     seconds: float = 0.0
+    spent: tuple[Spent, ...] = ()
+    """The calls again, by technique, role and model."""
 
     @property
     def closes(self) -> bool:
@@ -88,6 +92,7 @@ def add_reports(*reports: ShardReport) -> ShardReport:
         prompt_tokens=sum(one.prompt_tokens for one in reports),
         completion_tokens=sum(one.completion_tokens for one in reports),
         seconds=sum(one.seconds for one in reports),
+        spent=add_spent(spent for one in reports for spent in one.spent),
     )
 
 

@@ -294,7 +294,7 @@ def _check_benchmarks(recipe: Recipe, folder: Path, faults: Faults) -> None:
 
 
 def _fingerprint(loaded: LoadedRecipe) -> str:
-    whole = _without_later_defaults(loaded.recipe.model_dump(mode="json"))
+    whole = _without_later_defaults(loaded.recipe.model_dump(mode="json", exclude={"budget"}))
     whole["prompts"] = [[one.name, one.options.model_dump(mode="json")] for one in loaded.prompts]
     whole["responses"] = [
         [one.name, one.options.model_dump(mode="json"), one.samples, one.only, one.role, *(given for given in (one.apart_from, one.serves) if given)]

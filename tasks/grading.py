@@ -85,7 +85,7 @@ class Ungraded(NamedTuple):
 def find_fault(reward: Reward | Refused, facts: RewardFacts) -> Ungraded | None:
     """Say what is wrong with a grade, if anything is."""
     if isinstance(reward, Refused):
-        return Ungraded("reward_not_finite" if reward.fault is EngineFault.UNGRADED else "engine_refused", reward.detail)
+        return Ungraded("reward_not_finite" if reward.fault is EngineFault.UNGRADED else reward.reason, reward.detail)
     if reward.exceeded:
         return Ungraded("too_long_to_score", "the reward model saw, or would have seen, only a part of it")
     beyond = _beyond(reward, facts)

@@ -82,14 +82,8 @@ def plan(loaded: LoadedRecipe, settings: Settings, *, check: bool = True) -> Pla
     """Plan a run; engines that can't be reached are part of the plan, not an error."""
     check_earlier(loaded.recipe, settings.data)
     prompts = sum(one.requested for one in loaded.prompts)
-    answered = [(one, _prompts_of(one, loaded) * one.samples) for one in loaded.responses]
-    conversations = sum(rows for _, rows in answered)
-    calls = [row for one in loaded.prompts for row in _plan_technique(one, loaded)]
-    calls += [row for one, rows in answered for row in _plan_response(one, rows, loaded)]
-    if loaded.recipe.score is not None:
-        card = loaded.cards["reward"].id
-        calls.append(PlannedCalls("score", "reward", "reward", card, conversations, sum(_length(one) * rows for one, rows in answered), 0))
-    calls += _plan_judges(loaded)
+    conversations = sum(rows for _, rows in _answered(loaded))
+    calls = plan_calls(loaded)
     bands, rows, curve = _plan_dedup(loaded.recipe.dedup.near)
     shards = -(-prompts // loaded.recipe.shard_records)
     engines = tuple(_check_engines(loaded, settings)) if check else ()
@@ -100,6 +94,22 @@ def _prompts_of(response: LoadedResponse, loaded: LoadedRecipe) -> int:
     """Count the prompts that a response entry answers; of a set under `split`, the share that is to be expected."""
     requested = sum(one.requested for one in loaded.prompts if response.answers(one.name))
     return round(requested * share_of(response.serves, loaded.recipe))
+
+
+def plan_calls(loaded: LoadedRecipe) -> list[PlannedCalls]:
+    """Plan the calls of every step, response technique and the reward model."""
+    answered = _answered(loaded)
+    calls = [row for one in loaded.prompts for row in _plan_technique(one, loaded)]
+    calls += [row for one, rows in answered for row in _plan_response(one, rows, loaded)]
+    if loaded.recipe.score is not None:
+        read = sum(_length(one) * rows for one, rows in answered)
+        calls.append(PlannedCalls("score", "reward", "reward", loaded.cards["reward"].id, sum(rows for _, rows in answered), read, 0))
+    return calls + _plan_judges(loaded)
+
+
+def _answered(loaded: LoadedRecipe) -> list[tuple[LoadedResponse, int]]:
+    """Say how many conversations each response technique has."""
+    return [(one, _prompts_of(one, loaded) * one.samples) for one in loaded.responses]
 
 
 def _plan_technique(one: LoadedTechnique, loaded: LoadedRecipe) -> list[PlannedCalls]:

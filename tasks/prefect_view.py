@@ -47,19 +47,31 @@ class RunView:
         self._key = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
         self._progress: UUID | None = None
         self._told_at = 0.0
+        self._told_stages = 0
 
     def tell_progress(self, *, now: bool = False) -> None:
         """Tell how far the run is, if it is time."""
+        current = snapshot()
+        self._tell_stages(current)
         if not now and time.monotonic() - self._told_at < TELL_S:
             return
         self._told_at = time.monotonic()
-        current = snapshot()
         share = 100 * share_done(current)
         running = next((one.stage for one in current.stages if one.status == "running"), "")
         if self._progress is None:
             self._progress = _quietly(create_progress_artifact, share, key=f"{self._key}-progress", description=f"Stages of the run; now {running}")
         else:
             _quietly(update_progress_artifact, self._progress, progress=share)
+
+    def _tell_stages(self, current: Progress) -> None:
+        """Tell the funnel and the engines' figures anew when a stage has ended: some nine small tables a run, under one key."""
+        done = [one for one in current.stages if one.status == "done"]
+        if len(done) <= self._told_stages:
+            return
+        self._told_stages = len(done)
+        told = tuple(StageReport(one.stage, one.shards, one.shards_done, one.total) for one in current.stages if one.status != "waiting")
+        described = f"Rows so far; {current.calls} calls, {current.in_flight} of {current.limit} in flight, {current.retries} retries, {current.failed} failed"
+        _quietly(create_table_artifact, key=f"{self._key}-funnel", table=funnel(told), description=described)
 
     def tell_outcome(self, stages: tuple[StageReport, ...], summary: str) -> None:
         """Tell what became of the rows, and where the release is."""

@@ -31,7 +31,7 @@ from tasks.grading import reduction_of, settle_grade
 from tasks.judging import hear_judges
 from tasks.pairing import NOTHING_HEARD, Hearings
 from tasks.pairing import settle as settle_answers
-from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, run_records
+from tasks.rollout import NOBODY, Cast, RecordAsk, Refused, ShardCalls, Whose, run_records
 from tasks.run_state import check_engines, open_addresses
 from tasks.sampled import judge_samples
 from tasks.stages.responses import list_samples, respond_to
@@ -124,9 +124,9 @@ class _WatchedCalls(ShardCalls):
         self._known_before = known
         self.exchanges: list[Exchange] = []
 
-    async def ask(self, card: ModelCard, request: Request, item_id: str) -> Answer:
+    async def ask(self, card: ModelCard, request: Request, item_id: str, whose: Whose = NOBODY) -> Answer:
         """Answer a request, and remember it."""
-        answer = await super().ask(card, request, item_id)
+        answer = await super().ask(card, request, item_id, whose)
         self.exchanges.append(Exchange(card.id, request.prompt, _spell(answer), request.key in self._known_before))
         return answer
 

@@ -26,6 +26,11 @@ class Calls:
     limit: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    waiting: int = 0
+    """Calls in our own queue."""
+    latency_s: float = 0.0
+    latencies: tuple[int, ...] = ()
+    """See infra.engines.meter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,9 @@ class Progress:
     limit: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    waiting: int = 0
+    latency_s: float = 0.0
+    latencies: tuple[int, ...] = ()
     tokens_per_s: float = 0.0
     """Completion tokens a second over the last few seconds."""
     started_s: float = 0.0
@@ -154,6 +162,9 @@ class ProgressHub:
             limit=sum(one.limit for one in calls),
             prompt_tokens=sum(one.prompt_tokens for one in calls),
             completion_tokens=tokens,
+            waiting=sum(one.waiting for one in calls),
+            latency_s=sum(one.latency_s for one in calls),
+            latencies=tuple(map(sum, zip(*(one.latencies for one in calls if one.latencies), strict=True))),
             tokens_per_s=self._rate(tokens),
         )
 

@@ -7,22 +7,27 @@ memoised beneath it is datatrove's rollout; here a call is keyed by its content 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from infra.calls import CallStore
 from infra.engines.session import EngineSession
 from infra.journal import Journal
 from infra.storage import RunFolder
 from schemas.engine import Answer, Completion, EngineFacts, GenerateRequest, Request, Sampling
-from schemas.errors import EngineError, EngineFault
+from schemas.errors import EngineError, EngineFault, StoppedError
 from schemas.identity import derive_seed
 from schemas.model_card import ModelCard
-from schemas.records import ModelUse
+from schemas.records import Drop, ModelUse
 from schemas.run import ShardReport
-from tasks.technique import GoOn, Question, Told, UserTurn
+from schemas.spending import Spent, add_spent, total_spent
+from tasks.budget import OPEN, Gate
+from tasks.technique import GoOn, Made, Question, Told, UserTurn
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+OVER_BUDGET = "over_budget"
+"""Drop reason of records that no call could be begun for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,46 +52,74 @@ class Cast:
         return replace(use, reasoning=how.reasoning)
 
 
+class Whose(NamedTuple):
+    """On whose account a call goes."""
+
+    technique: str
+    role: str
+
+
+NOBODY = Whose("", "")
+
+
 class ShardCalls:
     """The engine calls of one shard: looked up in its journal, then in the call store, and only then made."""
 
-    def __init__(self, session: EngineSession, journal: Journal, known: Mapping[str, Answer]) -> None:
+    def __init__(self, session: EngineSession, journal: Journal, known: Mapping[str, Answer], gate: Gate = OPEN) -> None:
         self._session = session
         self._journal = journal
         self._known = known
+        self._gate = gate
         self._asking: dict[str, asyncio.Lock] = {}
-        self._paid: dict[str, Answer] = {}
-        self._reused: set[str] = set()
+        self._spent: dict[str, Spent] = {}
 
-    async def ask(self, card: ModelCard, request: Request, item_id: str) -> Answer:
+    async def ask(self, card: ModelCard, request: Request, item_id: str, whose: Whose = NOBODY) -> Answer:
         """Answer a request; raises EngineError when the engine can't.
 
         Two records may ask the same thing at the same moment (two samples that turned out alike, say): the second waits for the first.
         """
         key = request.key
         async with self._asking.setdefault(key, asyncio.Lock()):
-            answer = self._journal.get(key)
-            if answer is None and key in self._known:
-                self._reused.add(key)
+            entry = self._journal.entry(key)
+            if entry is None and key in self._known:
+                self._spent[key] = self._gate.reuse(whose, card.id)
                 return self._known[key]
-            if answer is None:
-                answer = self._journal.put(key, item_id, await self._session.call(card, request))
-            self._paid[key] = answer
+            answer, engine_s = (entry.answer, entry.engine_s) if entry else await self._pay(card, request, item_id)
+            self._spent[key] = self._count(whose, card, answer, engine_s)
             return answer
 
     def report(self, *, rows_in: int, rows_out: int, dropped: dict[str, int], seconds: float) -> ShardReport:
         """Sum the shard up. Calls found in its own journal were paid for by this run and count as made."""
-        completions = [answer for answer in self._paid.values() if isinstance(answer, Completion)]
+        spent = add_spent(self._spent.values())
+        whole = total_spent(spent)
         return ShardReport(
             rows_in=rows_in,
             rows_out=rows_out,
             dropped=dropped,
-            calls=len(self._paid),
-            reused=len(self._reused),
-            prompt_tokens=sum(answer.prompt_tokens for answer in completions),
-            completion_tokens=sum(answer.completion_tokens for answer in completions),
+            calls=whole.calls,
+            reused=whole.reused,
+            prompt_tokens=whole.prompt_tokens,
+            completion_tokens=whole.completion_tokens,
             seconds=seconds,
+            spent=spent,
         )
+
+    async def _pay(self, card: ModelCard, request: Request, item_id: str) -> tuple[Answer, float]:
+        receipt = self._gate.receipt()
+        try:
+            answer = await self._session.call(card, request, receipt)
+        except BaseException:
+            self._gate.lost(receipt)
+            raise
+        answer = self._journal.put(request.key, item_id, answer, engine_s=receipt.engine_s)
+        self._gate.paid(card.id, answer, receipt)
+        return answer, receipt.engine_s
+
+    def _count(self, whose: Whose, card: ModelCard, answer: Answer, engine_s: float) -> Spent:
+        gpu_seconds, cost = self._gate.price(card.id, answer, engine_s)
+        read, written = (answer.prompt_tokens, answer.completion_tokens) if isinstance(answer, Completion) else (0, 0)
+        version = self._gate.allowance.version
+        return Spent(*whose, card.id, version, calls=1, prompt_tokens=read, completion_tokens=written, gpu_seconds=gpu_seconds, cost=cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +131,14 @@ class RecordAsk:
     record_id: str
     played_by: Mapping[str, str] = field(default_factory=dict)
     """A technique's role to the recipe's, where another model than the usual one plays it."""
+    technique: str = ""
 
     async def __call__(self, role: str, question: Question, sampling: Sampling, *, label: str) -> Told:
         """Ask for the next assistant turn, or for a raw prompt's continuation."""
         role = self.played_by.get(role, role)
         card = self.cast.cards[role]
         request = make_request(card, question, sampling, derive_seed(self.cast.seed, self.record_id, label))
-        answer = await self.calls.ask(card, request, self.record_id)
+        answer = await self.calls.ask(card, request, self.record_id, Whose(self.technique, role))
         if not isinstance(answer, Completion):
             raise TypeError(f"{card.id} answered a generate request with {type(answer).__name__}")
         return Told(card.part_reasoning(answer), self.cast.use(role, request))
@@ -126,27 +160,42 @@ _RECORDS_OWN = frozenset({EngineFault.BAD_REQUEST, EngineFault.UNGRADED})
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A record whose engine call can't succeed: the request itself is wrong (too long for the model, say), or the model has no number for it."""
+    """A record whose engine call can't succeed: the request is wrong (too long for the model, say), the model has no number for it, or there is no budget."""
 
     detail: str
     fault: EngineFault = EngineFault.BAD_REQUEST
+    reason: str = "engine_refused"
 
 
-async def run_records(items: Sequence[Item], work: Callable[[Item], Awaitable[Result]]) -> list[Result | Refused]:
+def _nobody(_: object) -> str:
+    return ""
+
+
+async def run_records(
+    items: Sequence[Item], work: Callable[[Item], Awaitable[Result]], *, gate: Gate = OPEN, technique: Callable[[Item], str] = _nobody
+) -> list[Result | Refused]:
     """Work on all records of a shard at once, results in the records' order.
 
     The session's limiter bounds the calls in flight, so a record that waits for its next turn holds no slot. A record that an engine
     refuses for good becomes `Refused`; any other fault (engines gone, disk full) cancels the rest and is raised: the shard can be run again.
+    Where the gate lets no further call begin, the calls at work are waited for: then StoppedError is raised, or, if the budget says so, the
+    records that could not go on become `Refused`.
     """
     results: list[Any] = [None] * len(items)
+    stops: list[StoppedError] = []
 
     async def one(index: int, item: Item) -> None:
         try:
             results[index] = await work(item)
+        except StoppedError as stop:
+            stops.append(stop)
+            results[index] = Refused(str(stop), reason=OVER_BUDGET)
+            return
         except EngineError as error:
             if error.fault not in _RECORDS_OWN:
                 raise
             results[index] = Refused(str(error), error.fault)
+        gate.note(technique(item), why_nothing(results[index]))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -154,7 +203,16 @@ async def run_records(items: Sequence[Item], work: Callable[[Item], Awaitable[Re
                 group.create_task(one(index, item))
     except BaseExceptionGroup as errors:
         raise _first(errors) from errors
+    if stops and not gate.publishes:
+        raise stops[0]
     return results
+
+
+def why_nothing(result: object) -> str:
+    """Give the reason why a record came to nothing; an empty text if something came of it."""
+    if isinstance(result, Made):
+        return "" if result.out or not result.drops else result.drops[0].reason
+    return result.reason if isinstance(result, Refused | Drop) else ""
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -162,11 +220,11 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
-def open_calls(session: EngineSession, folder: RunFolder, stage: str, shard: int, item_ids: Sequence[str]) -> tuple[ShardCalls, Journal]:
+def open_calls(session: EngineSession, folder: RunFolder, stage: str, shard: int, item_ids: Sequence[str], *, gate: Gate = OPEN) -> tuple[ShardCalls, Journal]:
     """Open a shard's journal and load what the call store knows of its records."""
     known = CallStore(folder.data / "calls").load(item_ids)
     journal = Journal.open(folder.journal(stage, shard))
-    return ShardCalls(session, journal, known), journal
+    return ShardCalls(session, journal, known, gate), journal
 
 
 def hand_over(folder: RunFolder, stage: str, shard: int) -> None:

@@ -15,17 +15,21 @@ from typing import TYPE_CHECKING, Any
 from infra.calls import CallStore
 from infra.engines.session import EngineSession
 from infra.ledger import Ledger
+from infra.metrics import serve_metrics
 from infra.settings import Address, Settings
 from infra.storage import RunFolder, hold_run, write_text
 from schemas.engine import EngineFacts, refuse_raw, refuse_unsupported
-from schemas.errors import GristmillError, RunInterruptedError, StorageError
+from schemas.errors import BudgetReachedError, GristmillError, RunInterruptedError, StorageError
 from schemas.model_card import ModelCard
 from schemas.records import Provenance
 from schemas.run import RunRecord, RunStatus, ShardReport
 from tasks.appraisal.demand import refuse_unappraised
+from tasks.budget import UNLIMITED, Allowance
+from tasks.budgeting import Budget, may_go_on, open_budget, price_all
 from tasks.catalogue import LoadedRecipe
 from tasks.earlier import check_earlier
-from tasks.progress import HUB, Calls
+from tasks.metrics import write_metrics
+from tasks.progress import HUB, Calls, snapshot
 from tasks.rollout import Cast
 
 if TYPE_CHECKING:
@@ -58,6 +62,7 @@ class Job:
     settings: Settings
     addresses: dict[str, tuple[Address, ...]]
     cast: Cast
+    allowance: Allowance = UNLIMITED
 
 
 @dataclass
@@ -73,6 +78,7 @@ class Run:
     addresses: dict[str, tuple[Address, ...]]
     cast: Cast
     view: "RunView"
+    budget: Budget
     _cluster: "Future[Client]"
 
     @property
@@ -85,10 +91,13 @@ class Run:
         """What every row of the run carries before any model has touched it."""
         return Provenance(self.record.fingerprint, self.record.rehearsal)
 
-    @cached_property
-    def job(self) -> Job:
-        """The run as a worker needs it."""
-        return Job(self.folder, self.settings, self.addresses, self.cast)
+    def allowance(self, stage: str) -> Allowance:
+        """Say what a stage may spend."""
+        return self.budget.allowance(stage)
+
+    def job(self, stage: str, workers: int) -> Job:
+        """Give the run as each of some workers needs it at a stage."""
+        return Job(self.folder, self.settings, self.addresses, self.cast, self.budget.allowance(stage, workers))
 
     @cached_property
     def client(self) -> "Client":
@@ -119,16 +128,13 @@ def open_run(
     ledger is told how it ended, and whatever was started for it is stopped. `roles` are those whose engines are wanted, all where none is given;
     `descent` says what release the run comes from.
     """
+    prices = price_all(loaded, settings)
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(contextlib.closing(Ledger.open(settings.ledger_url)))
         refuse_unappraised(loaded, settings, ledger)
-        record = ledger.begin_run(
-            fingerprint=loaded.fingerprint,
-            name=loaded.recipe.name,
-            recipe=loaded.recipe.model_dump(mode="json"),
-            rehearsal=loaded.rehearsal,
-            fresh=fresh,
-        )
+        record = _begin(ledger, loaded, fresh=fresh)
+        if record.status == "finished" and may_go_on(ledger, record, loaded):
+            record = _begin(ledger, loaded, fresh=True)
         if descent is not None:
             ledger.note(record.run_id, "descent", dict(descent))
         if record.status == "finished":
@@ -138,7 +144,18 @@ def open_run(
         stack.enter_context(ledger.hold_run(record.run_id, settings.data))
         _refuse_missing_files(ledger, folder, f"{before}, in {before.folder}" if before else "another process")
         with _told_to_ledger(ledger, record):
-            yield _prepare(_Opening(loaded, settings, ledger, record, roles), stack)
+            budget = stack.enter_context(open_budget(loaded, prices, ledger, record, RunFolder(settings.data, record.run_id)))
+            yield _prepare(_Opening(loaded, settings, ledger, record, roles, budget), stack)
+
+
+def _begin(ledger: Ledger, loaded: LoadedRecipe, *, fresh: bool) -> RunRecord:
+    return ledger.begin_run(
+        fingerprint=loaded.fingerprint,
+        name=loaded.recipe.name,
+        recipe=loaded.recipe.model_dump(mode="json"),
+        rehearsal=loaded.rehearsal,
+        fresh=fresh,
+    )
 
 
 def finished_outcome(ledger: Ledger, record: RunRecord, *, already: bool = True) -> RunOutcome:
@@ -157,6 +174,9 @@ def _told_to_ledger(ledger: Ledger, record: RunRecord) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         ledger.set_status(record.run_id, "interrupted", error="stopped by a signal")
         raise RunInterruptedError(f"run {record.run_id} was stopped; everything finished is kept") from stop
+    except BudgetReachedError as stop:
+        ledger.set_status(record.run_id, "interrupted", error=str(stop))
+        raise
     except Exception as error:
         known = isinstance(error, GristmillError)
         ledger.set_status(record.run_id, "failed", error=str(error) if known else f"{type(error).__name__}: {error}")
@@ -174,6 +194,7 @@ class _Opening:
     ledger: Ledger
     record: RunRecord
     roles: Container[str] | None
+    budget: Budget
 
 
 def _refuse_missing_files(ledger: Ledger, folder: RunFolder, before: str) -> None:
@@ -197,11 +218,13 @@ def _prepare(opening: _Opening, stack: contextlib.ExitStack) -> Run:
     addresses = open_addresses(loaded, settings, stack, log_path=folder.root / "triton.log", roles=roles)
     session = stack.enter_context(contextlib.closing(EngineSession(settings, addresses)))
     HUB.watch("this process", lambda: read_meter(session))
+    stack.enter_context(serve_metrics(settings.metrics_port, lambda: write_metrics(snapshot())))
     cast = check_engines(loaded, session, roles)
     ledger.note(record.run_id, "recipe", {"path": str(loaded.path.absolute())})
     for card_id, facts in cast.facts.items():
         ledger.note(record.run_id, f"engine:{card_id}", _describe(facts))
-    return Run(record, loaded, settings, ledger, folder, session, addresses, cast, RunView(record.name), stack.enter_context(_cluster_in_background(settings)))
+    cluster = stack.enter_context(_cluster_in_background(settings))
+    return Run(record, loaded, settings, ledger, folder, session, addresses, cast, RunView(record.name), opening.budget, cluster)
 
 
 @contextlib.contextmanager
@@ -268,7 +291,18 @@ def refuse_unable(loaded: LoadedRecipe, facts: Mapping[str, EngineFacts], role: 
 def read_meter(session: EngineSession) -> Calls:
     """Read a session's counters in the display's terms."""
     now = session.meter.read()
-    return Calls(now.calls, sum(now.failures.values()), now.retries, now.in_flight, now.limit, now.prompt_tokens, now.completion_tokens)
+    return Calls(
+        made=now.calls,
+        failed=sum(now.failures.values()),
+        retries=now.retries,
+        in_flight=now.in_flight,
+        limit=now.limit,
+        prompt_tokens=now.prompt_tokens,
+        completion_tokens=now.completion_tokens,
+        waiting=now.waiting,
+        latency_s=now.latency_s,
+        latencies=now.latencies,
+    )
 
 
 def _describe(facts: Any) -> dict[str, Any]:

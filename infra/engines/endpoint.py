@@ -1,10 +1,11 @@
 """One replica of one card: its engine, its limiter (which it may share with another card's) and its circuit."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infra.engines.circuit import Circuit
 from infra.engines.limiter import Limiter, Slot
+from infra.engines.receipt import Busy
 from schemas.engine import Engine
 from schemas.errors import EngineFault
 
@@ -17,6 +18,7 @@ class Endpoint:
     engine: Engine
     limiter: Limiter
     circuit: Circuit
+    busy: Busy = field(default_factory=Busy)
     _alarm: asyncio.TimerHandle | None = None
 
     @property

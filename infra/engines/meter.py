@@ -1,12 +1,16 @@
 """Counters of one process's engine calls, for the live display and the report."""
 
 import threading
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.engine import Answer, Completion
 from schemas.errors import EngineFault
+
+LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+"""Upper bounds of the buckets that latencies are counted in: from a small model's grade to a 340B's longest answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class Reading:
     completion_tokens: int
     latency_s: float
     """Sum over the answered calls, without the time in our own queue."""
+    latencies: tuple[int, ...] = ()
+    """Answered calls by their seconds: one count a bucket of LATENCY_S, and one for what took longer."""
 
     @property
     def mean_latency_s(self) -> float:
@@ -42,6 +48,7 @@ class Meter:
         self._in_flight = self._waiting = self._limit = self._calls = self._retries = 0
         self._prompt_tokens = self._completion_tokens = 0
         self._latency_s = 0.0
+        self._latencies = [0] * (len(LATENCY_S) + 1)
         self._failures: Counter[EngineFault] = Counter()
 
     def read(self) -> Reading:
@@ -57,6 +64,7 @@ class Meter:
                 prompt_tokens=self._prompt_tokens,
                 completion_tokens=self._completion_tokens,
                 latency_s=self._latency_s,
+                latencies=tuple(self._latencies),
             )
 
     def queued(self) -> None:
@@ -85,6 +93,7 @@ class Meter:
         with self._lock:
             self._calls += 1
             self._latency_s += seconds
+            self._latencies[bisect_left(LATENCY_S, seconds)] += 1
             if isinstance(answer, Completion):
                 self._prompt_tokens += answer.prompt_tokens
                 self._completion_tokens += answer.completion_tokens

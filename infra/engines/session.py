@@ -21,6 +21,7 @@ from infra.engines.endpoint import Endpoint
 from infra.engines.limiter import Limiter
 from infra.engines.line import Line, Place
 from infra.engines.meter import Meter
+from infra.engines.receipt import Receipt
 from infra.engines.replicas import Replicas, Resolver, resolve
 from infra.engines.retries import Failures
 from infra.engines.watch import watch
@@ -67,12 +68,17 @@ class EngineSession:
         """
         return self.run(self._inspect(card))
 
-    async def call(self, card: ModelCard, request: Request) -> Answer:
-        """Get a request answered, however long the line is. Raises EngineError for what no further attempt would cure. On the session's loop only."""
+    async def call(self, card: ModelCard, request: Request, receipt: Receipt | None = None) -> Answer:
+        """Get a request answered, however long the line is. Raises EngineError for what no further attempt would cure. On the session's loop only.
+
+        A receipt says whether the call may begin once its turn has come, and is told what it took.
+        """
         replicas, failures, avoid = await self._open(card), Failures(), None
+        receipt = receipt or Receipt()
         while True:
             place = await self._wait(replicas.line, again=avoid is not None, avoid=avoid)
-            outcome = await self._attempt(place, request)
+            self._admit(place, receipt)
+            outcome = await self._attempt(place, request, receipt)
             if isinstance(outcome, EngineError):
                 failures.add(outcome)
             elif failures.believe(outcome):
@@ -112,9 +118,21 @@ class EngineSession:
         finally:
             self.meter.unqueued()
 
-    async def _attempt(self, place: Place, request: Request) -> Answer | EngineError:
+    def _admit(self, place: Place, receipt: Receipt) -> None:
+        if receipt.admitted:
+            return
+        try:
+            receipt.admit()
+        except BaseException:
+            place.endpoint.unused(place.slot)
+            raise
+        receipt.admitted = True
+
+    async def _attempt(self, place: Place, request: Request, receipt: Receipt) -> Answer | EngineError:
         endpoint, slot = place.endpoint, place.slot
         self.meter.started(self._limit())
+        entered = endpoint.busy.enter(self._loop.time())
+        receipt.attempts += 1
         try:
             answer = await endpoint.engine.call(request, self._deadlines)
         except EngineError as error:
@@ -125,6 +143,7 @@ class EngineSession:
             endpoint.unused(slot)
             raise
         finally:
+            receipt.engine_s += endpoint.busy.leave(self._loop.time(), entered)
             self.meter.ended()
         self.meter.answered(answer, endpoint.answered(slot))
         return answer

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,8 +15,10 @@ from infra.ledger import leases
 from infra.ledger.appraisals import Appraisals
 from infra.ledger.database import Database
 from infra.ledger.models import Note, Release, Run, Shard, Stage, Version
+from infra.ledger.spending import spending_rows, spent_at, spent_by_shard
 from schemas.errors import AccountingError, LedgerError, NotFoundError
 from schemas.run import ReleaseRecord, RunRecord, RunStatus, ShardReport, StageReport, add_reports
+from schemas.spending import add_spent
 
 
 class Ledger(Appraisals):
@@ -52,7 +55,8 @@ class Ledger(Appraisals):
                 newest.name, newest.recipe, newest.rehearsal, newest.status = name, recipe, rehearsal, "running"
                 session.add(newest)
             elif newest.status != "finished":
-                newest.status, newest.error, newest.finished_at = "running", None, None
+                # Of one fingerprint, recipes differ in what is no part of it: their budgets.
+                newest.status, newest.error, newest.finished_at, newest.recipe = "running", None, None, recipe
             session.flush()
             return newest.record()
 
@@ -122,6 +126,8 @@ class Ledger(Appraisals):
             if session.get(Shard, (run_id, stage, shard)) is not None:
                 return False
             session.add(_shard_row(run_id, stage, shard, report))
+            session.flush()
+            session.add_all(spending_rows(run_id, stage, shard, report.spent))
             return True
 
         return self._database.write(work)
@@ -143,7 +149,12 @@ class Ledger(Appraisals):
     def committed(self, run_id: str, stage: str) -> dict[int, ShardReport]:
         """Give the committed shards of a stage by number, in order."""
         query = select(Shard).where(Shard.run_id == run_id, Shard.stage == stage).order_by(Shard.shard)
-        return self._database.read(lambda session: {row.shard: row.report() for row in session.scalars(query)})
+
+        def work(session: Session) -> dict[int, ShardReport]:
+            spent = spent_by_shard(session, run_id, stage)
+            return {row.shard: replace(row.report(), spent=add_spent(spent.get(row.shard, ()))) for row in session.scalars(query)}
+
+        return self._database.read(work)
 
     def stages(self, run_id: str) -> list[StageReport]:
         """Add up each planned stage, in the order of planning."""
@@ -301,7 +312,8 @@ def _totals(session: Session, run_id: str) -> dict[str, tuple[int, ShardReport]]
         select(Shard.stage, func.count(), func.sum(Shard.seconds), *sums).where(Shard.run_id == run_id).group_by(Shard.stage)
     ):
         whole = {name: int(count) for name, count in zip(names, counts, strict=True)}
-        totals[stage] = (shards, ShardReport(**whole, dropped=add_reports(*dropped[stage]).dropped, seconds=seconds))
+        spent = add_spent(spent_at(session, run_id, stage))
+        totals[stage] = (shards, ShardReport(**whole, dropped=add_reports(*dropped[stage]).dropped, seconds=seconds, spent=spent))
     return totals
 
 

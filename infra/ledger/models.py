@@ -111,6 +111,27 @@ class Shard(Base):
         )
 
 
+class Spending(Base):
+    """What one committed shard asked of one model, on one account."""
+
+    __tablename__ = "spending"
+    __table_args__ = (ForeignKeyConstraint(["run_id", "stage", "shard"], ["shards.run_id", "shards.stage", "shards.shard"], ondelete="CASCADE"),)
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    stage: Mapped[str] = mapped_column(String(64), primary_key=True)
+    shard: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    technique: Mapped[str] = mapped_column(String(128), primary_key=True)
+    role: Mapped[str] = mapped_column(String(128), primary_key=True)
+    model: Mapped[str] = mapped_column(String(128), primary_key=True)
+    prices: Mapped[str] = mapped_column(String(128), primary_key=True)
+    calls: Mapped[int]
+    reused: Mapped[int]
+    prompt_tokens: Mapped[int]
+    completion_tokens: Mapped[int]
+    gpu_seconds: Mapped[float]
+    cost: Mapped[float | None]
+
+
 class Release(Base):
     """One published release."""
 

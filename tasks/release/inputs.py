@@ -22,6 +22,8 @@ DATA_SETS: Mapping[str, type] = MappingProxyType({"sft": Conversation, "preferen
 
 ENGINE_NOTE = "engine:"
 """Ledger notes of this beginning, then a card's id, hold what its engine told of itself."""
+PRICES_NOTE = "prices"
+"""Ledger note: version of each table of prices that a run used to its currency and digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class ReleaseInputs:
     """Conversations as they were scored, before any filter: for the report's distributions."""
     descent: Mapping[str, Any] | None = None
     """The run or release that this one was made from, and how: a regrade, or a generation of `iterate`."""
+    prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Version of each table of prices that the run used to its currency and digest."""
     started_at: str = ""
     finished_at: str | None = None
     status: str = "running"
@@ -83,6 +87,7 @@ def read_inputs(ledger: Ledger, data: Path, run_id: str, *, cards: Path | None =
         parts=find_parts(folder, recipe, stages),
         scored=find_scored(folder),
         descent=notes.get("descent"),
+        prices=notes.get(PRICES_NOTE, {}),
         started_at=record.started_at,
         finished_at=record.finished_at,
         status=record.status,

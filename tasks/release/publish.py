@@ -34,6 +34,7 @@ from tasks.release.quota import describe_quota
 from tasks.release.record_ids import count_distinct_ids
 from tasks.release.sets import count_sets
 from tasks.release.sorted_rows import sorted_rows
+from tasks.release.spending import spending_json
 from tasks.report import ReportFacts, gather_facts, write_report
 from tasks.report.scores import length_json
 
@@ -253,6 +254,7 @@ def _manifest(building: _Building, obligations: Obligations, accounts: tuple[Acc
         "cards": {role: _card_json(card) for role, card in inputs.cards.items()},
         "engines": {card: _engine_json(facts) for card, facts in inputs.engines.items()},
         "stages": [_stage_json(stage) for stage in inputs.stages],
+        "spending": spending_json(inputs),
         "expectations": {name: found.get("success") for name, found in inputs.expectations.items()},
         "schemas": describe_schemas(inputs.parts),
         "recipe": inputs.recipe.model_dump(mode="json"),

@@ -16,6 +16,7 @@ from tasks.release.card import loading_snippet
 from tasks.release.inputs import DATA_SETS, ReleaseInputs
 from tasks.release.obligations import Obligations, Usage, compute_obligations, known_licences
 from tasks.release.quota import describe_quota
+from tasks.release.spending import Bill, draw_bill
 from tasks.report.samples import Samples, gather_samples
 from tasks.report.scores import ScoreFacts, gather_scores
 from tasks.validation.partitions import read_contracted
@@ -60,6 +61,7 @@ class ReportFacts:
     engines: Mapping[str, Mapping[str, Any]]
     obligations: Obligations
     checks: tuple[CheckSummary, ...]
+    bill: Bill
     recipe_text: str
     loading: str
     """Code to read the release; empty while there is none."""
@@ -99,6 +101,7 @@ def gather_facts(inputs: ReleaseInputs, *, rows: Mapping[str, int] | None = None
         engines=inputs.engines,
         obligations=compute_obligations(known_licences(licences)),
         checks=tuple(_summarise(name, found) for name, found in inputs.expectations.items()),
+        bill=draw_bill(inputs),
         recipe_text=inputs.recipe_text,
         loading=loading_snippet(inputs, made) if inputs.version else "",
         quota=tuple(quota["lines"]) if quota else (),

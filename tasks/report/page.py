@@ -50,6 +50,7 @@ def _template() -> Template:
         "draw_histogram": draw_histogram,
         "draw_length_bias": draw_length_bias,
         "rate": _rate,
+        "amount": _amount,
         "spread": _spread,
         "settings": _settings,
         "turns_of": _turns_of,
@@ -99,6 +100,10 @@ def _losses(facts: ReportFacts) -> list[dict[str, Any]]:
 def _rate(stage: StageReport) -> str:
     tokens = stage.total.completion_tokens
     return f"{tokens / stage.total.seconds:,.0f}" if tokens and stage.total.seconds else "–"
+
+
+def _amount(number: float | None, digits: int = 2) -> str:
+    return "–" if number is None else f"{number:,.{digits}f}"
 
 
 def _spread(rows: Mapping[str, int]) -> str:

@@ -6,9 +6,10 @@ Both keep a bounded window of shards under way, skip what an earlier process com
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial, wraps
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from schemas.errors import EngineError
+from schemas.errors import EngineError, StoppedError
 from schemas.run import ShardReport
 from tasks.progress import HUB, Calls
 from tasks.rollout import hand_over
@@ -78,7 +79,7 @@ def on_prefect(run: Run, task: "Task[..., None]", name: str, shards: int, *, upt
     """Run a stage's shards in Prefect tasks, `settings.shards_in_flight` at once and more while engines have room; each shard is committed by its task.
 
     The task is called with the run, each shard's number and `arguments`. The first failure, after the task's own retries, stops the stage
-    and is raised.
+    and is raised; where the run stops itself, the shards under way are waited for: their calls at work are paid for.
     """
     from prefect.utilities.annotations import quote
 
@@ -89,46 +90,59 @@ def on_prefect(run: Run, task: "Task[..., None]", name: str, shards: int, *, upt
     window = Window(run.settings.shards_in_flight, run.session.meter.read)
     waiting = iter(queue.batches(MOST_TASKS))
     under_way: dict[Future[Any], Any] = {}
+    stops: list[StoppedError] = []
     try:
         while True:
-            while len(under_way) < window.size and (batch := next(waiting, None)) is not None:
+            while not stops and len(under_way) < window.size and (batch := next(waiting, None)) is not None:
                 named = task.with_options(task_run_name=f"{name} {batch.name}")
                 # Unquoted, Prefect would walk through the whole run looking for futures.
                 future = named.submit(batch=quote(batch), run=quote(run), **{key: quote(value) for key, value in arguments.items()})
                 under_way[future.wrapped_future] = future  # type: ignore[attr-defined]  # the thread pool's futures have it
             if not under_way:
-                return
+                break
             ended, _ = wait(under_way, LOOK_S, return_when=FIRST_COMPLETED)
             for finished in ended:
-                under_way.pop(finished).result()
+                try:
+                    under_way.pop(finished).result()
+                except StoppedError as stop:
+                    stops.append(stop)
             window.look()
             run.view.tell_progress()
     finally:
         queue.close()
+    if stops:
+        raise stops[0]
 
 
-def on_dask(run: Run, stage: str, work: Callable[[Job, int], ShardReport], shards: Sequence[int], *, of: int | None = None) -> None:
+def on_dask(run: Run, stage: str, work: Callable[[Job, int], ShardReport | StoppedError], shards: Sequence[int], *, of: int | None = None) -> None:
     """Run `work(job, shard)` for each shard on the Dask cluster and commit it; `of` is how many the stage has where these are not all.
 
-    `work` is a module-level function or a partial of one: it travels by name. A worker that dies costs its shards a retry.
+    `work` is a module-level function or a partial of one: it travels by name. A worker that dies costs its shards a retry. Work that gives
+    StoppedError ends the stage with it, once the shards under way have ended.
     """
     committed = run.committed(stage, of or len(shards))
     HUB.stage_begins(stage, shards=of or len(shards), committed=committed)
     left = [shard for shard in shards if shard not in committed]
     if not left:
         return
-    for shard, report in map_on_dask(run, work, left):
+    stops: list[StoppedError] = []
+    for shard, report in map_on_dask(run, work, takewhile(lambda _: not stops, left), stage=stage):
+        if isinstance(report, StoppedError):
+            stops.append(report)
+            continue
         run.commit(stage, shard, report)
         HUB.shard_done(stage, report)
         run.view.tell_progress()
+    if stops:
+        raise stops[0]
 
 
-def map_on_dask(run: Run, work: Callable[[Job, int], Result], shards: Iterable[int]) -> Iterator[tuple[int, Result]]:
+def map_on_dask(run: Run, work: Callable[[Job, int], Result], shards: Iterable[int], *, stage: str = "") -> Iterator[tuple[int, Result]]:
     """Yield (shard, result) as Dask workers finish, a bounded number of shards under way."""
-    from infra.cluster import map_tasks
+    from infra.cluster import count_workers, map_tasks
 
     run.client.subscribe_topic(METER_TOPIC, _count_worker)
-    return map_tasks(run.client, partial(work, run.job), shards)
+    return map_tasks(run.client, partial(work, run.job(stage, count_workers(run.client))), shards)
 
 
 def _count_worker(event: tuple[float, dict[str, Any]]) -> None:

@@ -5,12 +5,13 @@ asks about all its prompts at once, journalled and kept like any other calls.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from itertools import groupby
 
 from infra.engines.session import shared_session
 from infra.storage import read_records, write_records
+from schemas.errors import StoppedError
 from schemas.recipe import Recipe
 from schemas.records import Conversation, Drop, Preference
 from schemas.run import ShardReport
@@ -34,13 +35,19 @@ def pair_conversations(run: Run, shards: int) -> None:
     HUB.stage_ends("pair")
 
 
-def pair_shard(job: Job, shard: int, *, recipe: Recipe, judges: tuple[LoadedJudge, ...], cutoffs: Cutoffs) -> ShardReport:
-    """Select and pair one shard's conversations. A row counts as out when it is published, in SFT or on a side of a pair."""
+def pair_shard(job: Job, shard: int, *, recipe: Recipe, judges: tuple[LoadedJudge, ...], cutoffs: Cutoffs) -> ShardReport | StoppedError:
+    """Select and pair one shard's conversations. A row counts as out when it is published, in SFT or on a side of a pair.
+
+    An error given, not raised, says that the run must spend no more.
+    """
     started = time.monotonic()
     conversations = read_records(job.folder.part("dedup", shard), Conversation)
     ordered = sorted(conversations, key=lambda one: (one.prompt_id, one.conversation_id))
     groups = [tuple(group) for _, group in groupby(ordered, key=lambda one: one.prompt_id)]
-    heard, asked = _hear(job, shard, groups, recipe, judges)
+    try:
+        heard, asked = _hear(job, shard, groups, recipe, judges)
+    except StoppedError as stop:
+        return stop
     settled = [trim(settle(group, recipe, judges, said), group, cutoffs) for group, said in zip(groups, heard, strict=True)]
     chosen = sorted((one for each in settled for one in each.sft), key=lambda one: one.conversation_id)
     made = sorted((one for each in settled for one in each.preferences), key=lambda one: one.preference_id)
@@ -63,7 +70,12 @@ def _hear(
     if options is None or not any(judge.asks for judge in judges):
         return [NOTHING_HEARD] * len(groups), None
     session = shared_session(job.settings, job.addresses)
-    calls, journal = open_calls(session, job.folder, "pair", shard, [group[0].prompt_id for group in groups])
+    gate = job.allowance.gate
+    calls, journal = open_calls(session, job.folder, "pair", shard, [group[0].prompt_id for group in groups], gate=gate)
+
+    def hear(group: tuple[Conversation, ...]) -> Awaitable[Hearings]:
+        return hear_judges(group, options, judges, RecordAsk(calls, job.cast, group[0].prompt_id, technique="judges"))
+
     with journal, metered(session):
-        heard = session.run(run_records(groups, lambda group: hear_judges(group, options, judges, RecordAsk(calls, job.cast, group[0].prompt_id))))
+        heard = session.run(run_records(groups, hear, gate=gate, technique=lambda _: "judges"))
     return [NOTHING_HEARD if isinstance(one, Refused) else one for one in heard], calls

@@ -102,9 +102,17 @@ def write_step_shard(run: Run, technique: LoadedTechnique, index: int, stage: st
     given = read_records(run.folder.part(f"{stage}/in", shard), WorkItem)
     weight = rows_below(technique, index)
     items, stopped = _leave_alone(run, stage, shard, given, step.yields(technique.options) * weight)
-    calls, journal = open_calls(run.session, run.folder, stage, shard, [item.item_id for item in items])
+    gate, name = run.allowance("prompts").gate, technique.name
+    calls, journal = open_calls(run.session, run.folder, stage, shard, [item.item_id for item in items], gate=gate)
     with journal:
-        made = run.session.run(run_records(items, lambda item: step.run(item, technique.options, RecordAsk(calls, run.cast, item.item_id))))
+        made = run.session.run(
+            run_records(
+                items,
+                lambda item: step.run(item, technique.options, RecordAsk(calls, run.cast, item.item_id, technique=name)),
+                gate=gate,
+                technique=lambda _: f"{name}/{step.name}",
+            )
+        )
     results = [_settle(item, one, step, technique, index) for item, one in zip(items, made, strict=True)]
     out = [record for one in results for record in one.out]
     drops = [*stopped, *(drop for one in results for drop in one.drops)]
@@ -141,7 +149,7 @@ def _settle(item: WorkItem, made: Made | Refused, step: Step, technique: LoadedT
     asked = step.yields(technique.options)
     weight = rows_below(technique, index)
     if isinstance(made, Refused):
-        return Made(drops=(drop_record(item, stage="prompts", reason="engine_refused", detail=made.detail, rows=asked * weight),))
+        return Made(drops=(drop_record(item, stage="prompts", reason=made.reason, detail=made.detail, rows=asked * weight),))
     lost = sum(drop.rows for drop in made.drops)
     if len(made.out) * weight + lost != asked * weight:
         raise AccountingError(

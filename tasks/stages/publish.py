@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from schemas.run import ShardReport
+from tasks.budgeting import note_if_cut
 from tasks.prefect_view import summarise
 from tasks.progress import HUB
 from tasks.release.inputs import read_inputs
@@ -22,6 +23,7 @@ def publish_run(run: Run) -> RunOutcome:
     inputs = replace(inputs, version=version, cards=run.loaded.cards, expectations=merged_results(run.folder.root))
     release = publish_release(inputs)
     run.ledger.record_release(release)
+    note_if_cut(run)
     rows = sum(release.rows.values())
     HUB.shard_done("publish", ShardReport(rows, rows))
     HUB.stage_ends("publish")

@@ -45,9 +45,10 @@ def answer_shard(run: Run, shard: int) -> ShardReport:
     samples = list_samples(prompts, run.loaded.responses, run.loaded.recipe.split)
     if is_spared(run.folder, shard):
         return _spare(run, shard, samples, started)
-    calls, journal = open_calls(run.session, run.folder, "responses", shard, [prompt.prompt_id for prompt in prompts])
+    gate = run.allowance("responses").gate
+    calls, journal = open_calls(run.session, run.folder, "responses", shard, [prompt.prompt_id for prompt in prompts], gate=gate)
     with journal:
-        made = run.session.run(run_records(samples, lambda one: respond_to(one, calls, run.cast)))
+        made = run.session.run(run_records(samples, lambda one: respond_to(one, calls, run.cast), gate=gate, technique=lambda one: one.response.name))
     results = [_settle(sample, one) for sample, one in zip(samples, made, strict=True)]
     conversations = sorted((one for one in results if isinstance(one, Conversation)), key=lambda one: one.conversation_id)
     drops = sorted((one for one in results if isinstance(one, Drop)), key=lambda one: one.drop_id)
@@ -63,7 +64,7 @@ def answer_shard(run: Run, shard: int) -> ShardReport:
 def respond_to(sample: Sample, calls: ShardCalls, cast: Cast) -> Awaitable[Conversation | Drop]:
     """Have one conversation; the model that its entry names plays the responder."""
     response = sample.response
-    ask = RecordAsk(calls, cast, sample.prompt.prompt_id, {"responder": response.role})
+    ask = RecordAsk(calls, cast, sample.prompt.prompt_id, {"responder": response.role}, response.name)
     made: Awaitable[Conversation | Drop] = response.module.respond(sample.prompt, sample.index, response.options, ask)
     return made
 
@@ -94,5 +95,5 @@ def list_samples(prompts: list[Prompt], responses: tuple[LoadedResponse, ...], s
 
 def _settle(sample: Sample, made: Conversation | Drop | Refused) -> Conversation | Drop:
     if isinstance(made, Refused):
-        return drop_record(sample.prompt, stage="responses", reason="engine_refused", detail=made.detail, nth=sample.index)
+        return drop_record(sample.prompt, stage="responses", reason=made.reason, detail=made.detail, nth=sample.index)
     return made

@@ -12,13 +12,13 @@ from infra.engines.rewards import reward_facts
 from infra.engines.session import shared_session
 from infra.storage import read_records, write_records
 from schemas.engine import Reward
-from schemas.errors import EngineError, EngineFault
+from schemas.errors import EngineError, EngineFault, StoppedError
 from schemas.records import Conversation, Drop, Messages, Prompt, Provenance, merge_provenance
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedJudge
 from tasks.grading import Reduction, reduction_of, settle_grade
 from tasks.progress import HUB
-from tasks.rollout import Cast, Refused, ShardCalls, open_calls, run_records
+from tasks.rollout import Cast, Refused, ShardCalls, Whose, open_calls, run_records
 from tasks.run_state import Job, Run
 from tasks.sampled import judge_samples, rate_prompts
 from tasks.stages.asking import hand_over_shards, metered
@@ -37,8 +37,11 @@ def score_conversations(run: Run, shards: int, *, upto: int | None = None) -> No
     HUB.stage_ends("score")
 
 
-def score_shard(job: Job, shard: int, *, reduction: Reduction | None, judges: tuple[LoadedJudge, ...]) -> ShardReport:
-    """Verify one shard of conversations, and grade it where there is a reduction to do so by."""
+def score_shard(job: Job, shard: int, *, reduction: Reduction | None, judges: tuple[LoadedJudge, ...]) -> ShardReport | StoppedError:
+    """Verify one shard of conversations, and grade it where there is a reduction to do so by.
+
+    An error given, not raised, says that the run must spend no more.
+    """
     started = time.monotonic()
     conversations = judge_samples(read_records(job.folder.part("responses", shard), Conversation), judges)
     prompts = rate_prompts(read_records(job.folder.part("screen", shard), Prompt), conversations)
@@ -48,9 +51,14 @@ def score_shard(job: Job, shard: int, *, reduction: Reduction | None, judges: tu
         write_records(job.folder.dropped("score", shard), [], Drop)
         return ShardReport(len(conversations), len(conversations), seconds=time.monotonic() - started)
     session = shared_session(job.settings, job.addresses)
-    calls, journal = open_calls(session, job.folder, "score", shard, [one.prompt_id for one in conversations])
-    with journal, metered(session):
-        rewards = session.run(run_records(conversations, lambda one: grade(one, job.cast, calls)))
+    gate = job.allowance.gate
+    calls, journal = open_calls(session, job.folder, "score", shard, [one.prompt_id for one in conversations], gate=gate)
+    try:
+        with journal, metered(session):
+            work = partial(grade, cast=job.cast, calls=calls)
+            rewards = session.run(run_records(conversations, work, gate=gate, technique=lambda _: "reward"))
+    except StoppedError as stop:
+        return stop
     results = [settle(one, reward, job, reduction) for one, reward in zip(conversations, rewards, strict=True)]
     kept = [one for one in results if isinstance(one, Conversation)]
     drops = [one for one in results if isinstance(one, Drop)]
@@ -74,7 +82,7 @@ async def ask_grade(messages: Messages, item_id: str, cast: Cast, calls: ShardCa
     request = card.reward_request(messages)
     if "exceeded" not in cast.facts[card.id].tells and estimate_tokens(request.prompt) > card.context_tokens:
         return Reward({}, exceeded=True)
-    answer = await calls.ask(card, request, item_id)
+    answer = await calls.ask(card, request, item_id, Whose("reward", "reward"))
     if not isinstance(answer, Reward):
         raise EngineError(f"{card.id} answered a reward request with {type(answer).__name__}", fault=EngineFault.GARBLED)
     return answer

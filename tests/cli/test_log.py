@@ -1,12 +1,14 @@
 """The log file takes what is not for the terminal."""
 
+import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from cli.log import LOG, log_defect, log_to
+from cli.log import LOG, JsonLines, log_defect, log_to
 from schemas.errors import StorageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,3 +50,17 @@ def test_log_in_a_folder_that_can_not_be_made_is_a_storage_error(tmp_path: Path)
 
     with pytest.raises(StorageError, match="name another data folder"), log_to(tmp_path / "file"):
         pass
+
+
+def test_json_lines_hold_what_was_given_and_the_error() -> None:
+    try:
+        raise ValueError("odd\nthing")
+    except ValueError:
+        record = logging.LogRecord("gristmill", logging.WARNING, __file__, 1, "shard %d of %s", (3, "prompts"), sys.exc_info())
+    record.__dict__["run_id"] = "r1"
+    line = JsonLines().format(record)
+    told = json.loads(line)
+    assert "\n" not in line
+    assert (told["level"], told["message"], told["run_id"]) == ("WARNING", "shard 3 of prompts", "r1")
+    assert "ValueError: odd" in told["error"]
+    assert told["time"].endswith("+00:00")

@@ -10,6 +10,7 @@ from infra.ledger import Ledger
 from schemas.appraisal import AppraisalRecord, Share
 from schemas.errors import AccountingError, LedgerError, NotFoundError
 from schemas.run import ReleaseRecord, RunRecord, ShardReport, add_reports
+from schemas.spending import Spent, add_spent
 
 FINGERPRINT = "0123456789abcdef0123456789abcdef"
 REPORT = ShardReport(rows_in=10, rows_out=7, dropped={"refused": 2, "too_short": 1}, calls=9, reused=1, prompt_tokens=2**33, completion_tokens=40, seconds=1.5)
@@ -249,3 +250,18 @@ def test_appraisals_are_listed_newest_first_and_replaced_by_id(ledger: Ledger) -
     better = an_appraisal("1", score=0.8, appraised_at="2026-02-01T00:00:00+00:00")
     ledger.record_appraisal(better)
     assert ledger.appraisals("some-reward") == [better, second]
+
+
+def test_spending_adds_up_over_shards_and_keeps_what_has_no_price(ledger: Ledger) -> None:
+    run = ledger.begin_run(fingerprint="f" * 32, name="puzzles", recipe={}, rehearsal=False, fresh=False)
+    ledger.plan_stage(run.run_id, "responses", 2)
+    priced = Spent("answer", "responder", "m", "v1", calls=3, prompt_tokens=30, completion_tokens=9, gpu_seconds=1.5, cost=0.25)
+    unpriced = Spent("answer", "user", "n", "v1", calls=1, gpu_seconds=0.5)
+    for shard in range(2):
+        report = ShardReport(3, 3, calls=4, spent=(priced, unpriced))
+        assert ledger.commit_shard(run.run_id, "responses", shard, report)
+        assert not ledger.commit_shard(run.run_id, "responses", shard, report)
+    assert ledger.committed(run.run_id, "responses")[1].spent == (priced, unpriced)
+    (stage,) = ledger.stages(run.run_id)
+    assert stage.total.spent == add_spent([priced, unpriced] * 2)
+    assert (stage.total.spent[0].calls, stage.total.spent[0].cost, stage.total.spent[1].cost) == (6, 0.5, None)
