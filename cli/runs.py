@@ -118,6 +118,8 @@ def _show(run: "RunRecord", stages: "Sequence[StageReport]", notes: Mapping[str,
     title = Text.assemble((run.name, "bold"), f"  run {run.run_id}  ", (run.status, _STYLES[run.status]), ("  rehearsal" if run.rehearsal else "", "yellow"))
     console.print(title)
     console.print(Text(f"started {_moment(run.started_at)}, took {_took(run)}" + (f", published as {run.release}" if run.release else ""), style="dim"))
+    if (told := notes.get("descent")) and told["kind"] == "requeue":
+        console.print(Text(f"goes on from {told['release']} (run {told['run']}): drops for {', '.join(told['reasons'])} put through again", style="dim"))
     if run.error:
         console.print(Text(f"\n{run.error}", style="red"), soft_wrap=True)
     if stages:

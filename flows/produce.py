@@ -11,6 +11,8 @@ from tasks.catalogue import load_recipe
 from tasks.catalogue import rehearse as on_rehearsal_models
 from tasks.generations import cast_generation, with_generation
 from tasks.prefect_view import name_run
+from tasks.requeue.inherit import inherit
+from tasks.requeue.plan import plan_requeue
 from tasks.run_state import RunOutcome, open_run
 from tasks.stages.dedup import dedup_conversations
 from tasks.stages.filter import filter_conversations
@@ -33,7 +35,14 @@ switch_off_telemetry()
     persist_result=False,
     validate_parameters=True,
 )
-def produce(recipe: str, data: str | None = None, fresh: bool = False, rehearse: bool = False, generation: Generation | None = None) -> RunOutcome:
+def produce(
+    recipe: str,
+    data: str | None = None,
+    fresh: bool = False,
+    rehearse: bool = False,
+    generation: Generation | None = None,
+    requeue: dict[str, list[str]] | None = None,
+) -> RunOutcome:
     """Make the recipe's release, resuming what an earlier run of the same recipe left; a finished run is returned as it is.
 
     Args:
@@ -42,6 +51,7 @@ def produce(recipe: str, data: str | None = None, fresh: bool = False, rehearse:
         fresh: run anew although a run of this recipe is there; calls already paid for are used again
         rehearse: put the small built-in models in the place of the recipe's; every row is marked so
         generation: the round of an iteration, with the model that it brings (flows/iterate.py)
+        requeue: a finished run's id, and the reasons for which its drops are put through again (`filter/refusal`, or `refusal` at any stage)
 
     """
     settings = with_generation(read_settings(data=data), generation)
@@ -49,9 +59,12 @@ def produce(recipe: str, data: str | None = None, fresh: bool = False, rehearse:
     if rehearse:
         loaded = on_rehearsal_models(loaded)
     loaded = cast_generation(loaded, settings, generation)
-    with open_run(loaded, settings, fresh=fresh, descent=generation.descent() if generation else None) as run:
+    again = next((plan_requeue(settings, run, reasons, recipe=Path(recipe)) for run, reasons in (requeue or {}).items()), None)
+    with open_run(again.loaded if again else loaded, settings, fresh=fresh, descent=generation.descent() if generation else None) as run:
         if isinstance(run, RunOutcome):
             return run
+        if again:
+            inherit(run, again)
         parts = write_prompts(run)
         shards = screen_prompts(run, parts)
         ration_answers(run, shards)

@@ -33,7 +33,9 @@ ROW_GROUP = 8_192
 PUBLISHED = {"compression_level": 3}
 """Of files that are kept and travel: 28 % smaller than the working files', at 1.6 times the time."""
 
-_FORMAT: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "version": "2.6", "data_page_version": "1.0", "write_statistics": True}
+_FORMAT: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "version": "2.6", "data_page_version": "1.0"}
+_PROSE = frozenset({"content", "detail", "expected", "found", "ngram", "raw", "record", "text", "topics", "value"})
+"""Fields without statistics: nobody looks a row up by the first and the last of many texts, and each row group's footer would hold both whole."""
 _CURES = {
     errno.ENOSPC: "free some space, then run the same command again: it goes on where it stopped",
     errno.EDQUOT: "the disk quota is used up: free some space, then run the same command again: it goes on where it stopped",
@@ -100,7 +102,8 @@ def write_table(path: Path, table: pa.Table, *, row_group: int = ROW_GROUP, **la
     `layout` are further options of Arrow's Parquet writer.
     """
     plain = table.replace_schema_metadata(None)
-    with replacing(path) as file, pq.ParquetWriter(file, plain.schema, **(_FORMAT | layout)) as writer:
+    statistics = {"write_statistics": [column for field in plain.schema for column in _short_columns(field, field.name)]}
+    with replacing(path) as file, pq.ParquetWriter(file, plain.schema, **(_FORMAT | statistics | layout)) as writer:
         for start in range(0, max(plain.num_rows, 1), row_group):
             writer.write_table(plain.slice(start, row_group).combine_chunks(), row_group_size=row_group)
 
@@ -268,6 +271,19 @@ def _holder(file: IO[bytes]) -> str:
         return f"process {told['pid']} on {told['host']}"
     except (ValueError, KeyError):
         return "another process"
+
+
+def _short_columns(field: pa.Field, path: str) -> Iterator[str]:
+    """List the leaf columns of a field, by Parquet's paths, that get statistics."""
+    if field.name in _PROSE:
+        return
+    if pa.types.is_struct(field.type):
+        for inner in field.type:
+            yield from _short_columns(inner, f"{path}.{inner.name}")
+    elif pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
+        yield from _short_columns(field.type.value_field, f"{path}.list.element")
+    else:
+        yield path
 
 
 def _part_number(path: Path) -> int:

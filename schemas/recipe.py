@@ -165,7 +165,7 @@ class BenchmarkOptions(Strict):
     """The file, relative to the recipe's folder: .jsonl, .jsonl.gz, .parquet, .csv or .csv.gz."""
     columns: tuple[str, ...] = Field(min_length=1)
     """Columns with its texts: each a text, a list of texts or a list of turns. Name problems and solutions, not answers of a word."""
-    name: str = Field("", max_length=64)
+    name: str = Field("", max_length=64, pattern="^[^:]*$")
     """What drops call it; default: the file's name without its ending."""
     id: str | None = None
     """Column with a row's id; default: its number."""

@@ -262,10 +262,17 @@ class Drop:
     """The engine's answer word for word, where the fault is in it."""
     points_to: str | None = None
     """The record kept in its place, or the benchmark row that it matches."""
+    benchmark: str | None = None
+    """Name of the benchmark of which it holds a text; `points_to` says which row."""
+    ngram: str | None = None
+    """The words that it shares with that row; null where the two resemble each other as wholes."""
+    sample_index: Int32 | None = None
+    """Which answer to its prompt it stands for, where an answer was lost."""
     similarity: Float32 | None = None
     rows: Annotated[Int32, Range(0, 2_000_000_000)] = 1
     """How many of the rows requested it stands for (a lost topic stands for all its questions)."""
     attempts: Annotated[Int32, Range(0, 1_000_000)] = 1
+    """How often it was tried: calls for one list, or times that it was put through its stage (see tasks/requeue)."""
 
 
 def prompt_id(technique: str, messages: Messages) -> str:

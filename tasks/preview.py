@@ -237,7 +237,9 @@ def _answer(desk: _Desk, prompts: Sequence[Prompt]) -> _Answered:
         elif isinstance(made, Drop):
             answered.drops.append(made)
         else:
-            answered.drops.append(drop_record(sample.prompt, stage="responses", reason="engine_refused", detail=made.detail, nth=sample.index))
+            answered.drops.append(
+                drop_record(sample.prompt, stage="responses", reason="engine_refused", detail=made.detail, nth=sample.index, sample_index=sample.index)
+            )
     answered.conversations = judge_samples(answered.conversations, desk.loaded.judges)
     return answered
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from tasks.prefect_view import RunView
+    from tasks.requeue.plan import Requeue
 
 log = logging.getLogger("gristmill")
 
@@ -80,6 +81,8 @@ class Run:
     view: "RunView"
     budget: Budget
     _cluster: "Future[Client]"
+    requeue: "Requeue | None" = None
+    """The drops of another run that this one puts through again."""
 
     @property
     def run_id(self) -> str:

@@ -65,4 +65,4 @@ def make_conversation(prompt: Prompt, messages: Messages, told: tuple[Told, ...]
 
 def lose_sample(prompt: Prompt, response: str, sample_index: int, reason: str, **more: str) -> Drop:
     """Make the drop that stands for one sample of a prompt; `more` are its detail and raw."""
-    return drop_record(prompt, stage="responses", reason=reason, nth=f"{response}/{sample_index}", **more)
+    return drop_record(prompt, stage="responses", reason=reason, nth=f"{response}/{sample_index}", sample_index=sample_index, **more)

@@ -1,6 +1,7 @@
 """Gets a list of n items out of a model: asks, reads what came, asks again where it must, and says what is still missing."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from schemas.engine import Sampling
 from schemas.records import Drop, Message, Messages, ModelUse, WorkItem, drop_record
@@ -75,9 +76,8 @@ def list_shortfall(item: WorkItem, request: ListRequest, listing: Listing, *, ro
     """Make a drop of each item that is missing, each standing for the `rows` prompts that would have come of it."""
     have = len(listing.items)
     detail = f"{request.label}: asked for {request.n}, got {have} in {len(listing.uses)} calls"
-    return tuple(
-        drop_record(item, stage="prompts", reason="list_shortfall", detail=detail, raw=listing.raw, rows=rows, nth=nth) for nth in range(request.n - have)
-    )
+    why: dict[str, Any] = {"reason": "list_shortfall", "detail": detail, "raw": listing.raw, "attempts": len(listing.uses)}
+    return tuple(drop_record(item, stage="prompts", rows=rows, nth=nth, **why) for nth in range(request.n - have))
 
 
 def _join(request: ListRequest, items: tuple[str, ...], told: Told) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def benchmark_file(options: BenchmarkOptions, folder: Path) -> Path:
 def read_benchmark(options: BenchmarkOptions, folder: Path) -> Iterator[BenchmarkText]:
     """Read a benchmark's texts in order. Raises RecipeError naming file and row."""
     path = benchmark_file(options, folder)
-    name = options.name or path.name.partition(".")[0]
+    name = options.name or path.name.partition(".")[0].replace(":", "-")
     for row in read_rows(path):
         try:
             found = [text for column in options.columns for text in _texts_in(_value(row, column), column)]

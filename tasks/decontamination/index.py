@@ -29,6 +29,13 @@ class Hit:
     detail: str
     similarity: float | None = None
     """Of a match of whole texts."""
+    ngram: str | None = None
+    """The words in common, where it is by words in a row that they match."""
+
+    @property
+    def benchmark(self) -> str:
+        """The benchmark's name."""
+        return self.row.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +109,8 @@ def _find_ngrams(texts: pa.Array, table: NgramTable, rows: Sequence[str]) -> dic
 def _describe(row: str, quoted: str, width: int, *, whole: bool) -> Hit:
     short = quoted if len(quoted) <= _QUOTED else f"{quoted[:_QUOTED]} …"
     if whole:
-        return Hit(row, f'the whole text "{short}" is in {row}', 1.0)
-    return Hit(row, f'the {width}-gram "{short}" is in {row}')
+        return Hit(row, f'the whole text "{short}" is in {row}', 1.0, quoted)
+    return Hit(row, f'the {width}-gram "{short}" is in {row}', None, quoted)
 
 
 def _find_near(texts: pa.Array, index: Index) -> dict[int, Hit]:

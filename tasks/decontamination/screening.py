@@ -65,4 +65,11 @@ def _first_hits(texts: pa.Array, owners: np.ndarray[Any, Any], benchmarks: Path)
 
 
 def _why(hit: "Hit") -> dict[str, Any]:
-    return {"reason": REASON, "detail": hit.detail, "points_to": hit.row, "similarity": hit.similarity}
+    return {
+        "reason": REASON,
+        "detail": hit.detail,
+        "points_to": hit.row,
+        "benchmark": hit.benchmark,
+        "ngram": hit.ngram,
+        "similarity": hit.similarity,
+    }

@@ -5,7 +5,7 @@ from typing import Annotated
 import polars as pl
 from pydantic import AfterValidator, Field
 
-from tasks.language import identify_language, known_language
+from tasks.language import identify_languages, known_language
 
 
 def wrong_language(
@@ -16,5 +16,5 @@ def wrong_language(
     letters: Annotated[int, Field(ge=1, description="With fewer letters than this, nothing is told of an answer and it passes.")] = 40,
 ) -> pl.Series:
     """The answer is in another language than the recipe's."""
-    found = (identify_language(text, fewest_letters=letters) for text in batch["answer"])
-    return pl.Series([one is not None and one[0] != language and one[1] >= confidence for one in found], dtype=pl.Boolean)
+    found = identify_languages(batch["answer"], fewest_letters=letters)
+    return ((found["language"] != language) & (found["confidence"] >= confidence)).fill_null(False)

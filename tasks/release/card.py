@@ -147,6 +147,9 @@ def _making(inputs: ReleaseInputs, rows: Mapping[str, int], accounts: Iterable[A
 def _descent(told: Mapping[str, Any]) -> str:
     if told["kind"] == "regrade":
         return f"The answers are those of run `{told['run']}` (release `{told['release']}`), graded again; nothing was generated for this release."
+    if told["kind"] == "requeue":
+        reasons = ", ".join(f"`{reason}`" for reason in told["reasons"])
+        return f"It goes on from release `{told['release']}` (run `{told['run']}`), of which drops for {reasons} were put through again."
     origin = f"; its model `{told['model']}` (revision `{told['revision']}`) was trained on release `{told['release']}`" if told.get("release") else ""
     return f"This is generation {told['round']}{origin}."
 

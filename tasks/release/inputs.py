@@ -54,7 +54,7 @@ class ReleaseInputs:
     scored: tuple[Path, ...] = ()
     """Conversations as they were scored, before any filter: for the report's distributions."""
     descent: Mapping[str, Any] | None = None
-    """The run or release that this one was made from, and how: a regrade, or a generation of `iterate`."""
+    """The run or release that this one was made from, and how: a regrade, a requeue, or a generation of `iterate`."""
     prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Version of each table of prices that the run used to its currency and digest."""
     started_at: str = ""

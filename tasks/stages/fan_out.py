@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from schemas.errors import EngineError, StoppedError
 from schemas.run import ShardReport
 from tasks.progress import HUB, Calls
+from tasks.requeue.inherit import goes_back_to, restore_inputs, with_carried
 from tasks.rollout import hand_over
 from tasks.run_state import Job, Run
 from tasks.stages.window import LOOK_S, Batch, ShardQueue, Window
@@ -123,10 +124,10 @@ def on_dask(run: Run, stage: str, work: Callable[[Job, int], ShardReport | Stopp
     committed = run.committed(stage, of or len(shards))
     HUB.stage_begins(stage, shards=of or len(shards), committed=committed)
     left = [shard for shard in shards if shard not in committed]
-    if not left:
-        return
+    if goes_back_to(run, stage):
+        work = partial(with_carried, work=work, stage=stage)
     stops: list[StoppedError] = []
-    for shard, report in map_on_dask(run, work, takewhile(lambda _: not stops, left), stage=stage):
+    for shard, report in map_on_dask(run, work, takewhile(lambda _: not stops, left), stage=stage) if left else ():
         if isinstance(report, StoppedError):
             stops.append(report)
             continue
@@ -135,6 +136,7 @@ def on_dask(run: Run, stage: str, work: Callable[[Job, int], ShardReport | Stopp
         run.view.tell_progress()
     if stops:
         raise stops[0]
+    restore_inputs(run, stage)
 
 
 def map_on_dask(run: Run, work: Callable[[Job, int], Result], shards: Iterable[int], *, stage: str = "") -> Iterator[tuple[int, Result]]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from infra.storage import read_records, write_records
+from infra.storage import RunFolder, read_records, write_records
 from schemas.recipe import SplitOptions
 from schemas.records import Conversation, Drop, Prompt, drop_record
 from schemas.run import ShardReport
@@ -13,6 +13,7 @@ from tasks.catalogue import LoadedResponse
 from tasks.progress import HUB
 from tasks.purposes import purpose_of
 from tasks.ration import SPARED, is_spared
+from tasks.requeue.inherit import AGAIN, KEPT, goes_back_to, join_drops
 from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, hand_over, open_calls, run_records
 from tasks.run_state import Run
 from tasks.stages.fan_out import on_prefect, shard_task
@@ -45,16 +46,21 @@ def answer_shard(run: Run, shard: int) -> ShardReport:
     samples = list_samples(prompts, run.loaded.responses, run.loaded.recipe.split)
     if is_spared(run.folder, shard):
         return _spare(run, shard, samples, started)
+    had: list[Conversation] = []
+    if goes_back_to(run, "responses"):
+        samples, had = leave_had_out(samples, run.folder, shard)
     gate = run.allowance("responses").gate
     calls, journal = open_calls(run.session, run.folder, "responses", shard, [prompt.prompt_id for prompt in prompts], gate=gate)
     with journal:
         made = run.session.run(run_records(samples, lambda one: respond_to(one, calls, run.cast), gate=gate, technique=lambda one: one.response.name))
     results = [_settle(sample, one) for sample, one in zip(samples, made, strict=True)]
-    conversations = sorted((one for one in results if isinstance(one, Conversation)), key=lambda one: one.conversation_id)
+    conversations = sorted([*had, *(one for one in results if isinstance(one, Conversation))], key=lambda one: one.conversation_id)
     drops = sorted((one for one in results if isinstance(one, Drop)), key=lambda one: one.drop_id)
+    if goes_back_to(run, "responses"):
+        drops = join_drops(run.folder, shard, drops)
     write_records(run.folder.part("responses", shard), conversations, Conversation)
     write_records(run.folder.dropped("responses", shard), drops, Drop)
-    report = calls.report(rows_in=len(samples), rows_out=len(conversations), dropped=tally(drops), seconds=time.monotonic() - started)
+    report = calls.report(rows_in=len(conversations) + len(drops), rows_out=len(conversations), dropped=tally(drops), seconds=time.monotonic() - started)
     run.commit("responses", shard, report)
     HUB.shard_done("responses", report)
     hand_over(run.folder, "responses", shard)
@@ -93,7 +99,13 @@ def list_samples(prompts: list[Prompt], responses: tuple[LoadedResponse, ...], s
     return samples
 
 
+def leave_had_out(samples: list[Sample], folder: RunFolder, shard: int) -> tuple[list[Sample], list[Conversation]]:
+    """Of a requeue's samples, keep those whose drops come back; give the conversations that were had the first time, too."""
+    again = {(one.record_id, one.sample_index) for one in read_records(folder.part(AGAIN, shard), Drop)}
+    return [one for one in samples if (one.prompt.prompt_id, one.index) in again], read_records(folder.part(KEPT, shard), Conversation)
+
+
 def _settle(sample: Sample, made: Conversation | Drop | Refused) -> Conversation | Drop:
     if isinstance(made, Refused):
-        return drop_record(sample.prompt, stage="responses", reason=made.reason, detail=made.detail, nth=sample.index)
+        return drop_record(sample.prompt, stage="responses", reason=made.reason, detail=made.detail, nth=sample.index, sample_index=sample.index)
     return made

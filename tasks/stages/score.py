@@ -53,6 +53,7 @@ def score_shard(job: Job, shard: int, *, reduction: Reduction | None, judges: tu
     session = shared_session(job.settings, job.addresses)
     gate = job.allowance.gate
     calls, journal = open_calls(session, job.folder, "score", shard, [one.prompt_id for one in conversations], gate=gate)
+    make_room()
     try:
         with journal, metered(session):
             work = partial(grade, cast=job.cast, calls=calls)
@@ -65,6 +66,13 @@ def score_shard(job: Job, shard: int, *, reduction: Reduction | None, judges: tu
     write_records(job.folder.part("score", shard), kept, Conversation)
     write_records(job.folder.dropped("score", shard), drops, Drop)
     return calls.report(rows_in=len(conversations), rows_out=len(kept), dropped=tally(drops), seconds=time.monotonic() - started)
+
+
+def make_room() -> None:
+    """Let the worker begin its next shard while this one waits for grades, so that one's tail is filled by another's head; see QUEUED_PER_WORKER."""
+    from distributed import secede
+
+    secede()
 
 
 async def grade(conversation: Conversation, cast: Cast, calls: ShardCalls) -> Reward:

@@ -13,6 +13,7 @@ from tasks.decontamination.screening import drop_contaminated_prompts
 from tasks.dedup import find_copies, part_copies, read_copies
 from tasks.earlier import earlier_prompts
 from tasks.progress import HUB
+from tasks.requeue.inherit import goes_back_to
 from tasks.run_state import Job, Run
 from tasks.stages.fan_out import on_dask, stage_task
 from tasks.stages.reshard import count_rows, reshard_prompts
@@ -25,7 +26,8 @@ def screen_prompts(run: Run, parts: list[Path]) -> int:
     shards = -(-count_rows(parts) // run.loaded.recipe.shard_records)
     committed = run.committed("screen", shards)
     if len(committed) < shards:
-        reshard_prompts(parts, run.folder, "screen/in", shards)
+        if not goes_back_to(run, "screen"):
+            reshard_prompts(parts, run.folder, "screen/in", shards)
         inputs = run.folder.parts("screen/in")
         options, earlier = run.loaded.recipe.screen.dedup, earlier_prompts(run.loaded.recipe, run.settings.data)
         find_copies(run.client, inputs, run.folder.root / "screen" / "work", options, kind="prompt", earlier=earlier)

@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.triton, pytest.mark.slow, pytest.mark.faults]
 STAGES: dict[str, Callable[[Path], bool]] = {
     "grades": lambda data: journalled(data, "score") > 500,
     "filters": lambda data: any(data.glob("runs/*/filter/part-*.parquet")),
+    "finds copies": lambda data: any(data.glob("runs/*/dedup/work/*")),
+    "validates": lambda data: any(data.glob("runs/*/pair/dropped/part-*.parquet")),
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.storage import RunFolder, hold_run, is_held, read_records, read_table, sha256_file, write_records, write_table, write_text
+from infra.storage import RunFolder, hold_run, is_held, link_tree, read_records, read_table, sha256_file, write_records, write_table, write_text
 from schemas.errors import ContractError, RunBusyError, StorageError
 from schemas.records import Drop, Lineage, Message, Provenance, WorkItem, drop_record, item_id
 
@@ -73,6 +73,30 @@ def test_write_table_gives_equal_bytes_however_the_table_is_cut(tmp_path_factory
     write_table(folder / "parts.parquet", parts, row_group=16)
     assert (folder / "whole.parquet").read_bytes() == (folder / "parts.parquet").read_bytes()
     assert read_table(folder / "parts.parquet").equals(whole)
+
+
+def test_write_table_keeps_no_statistics_of_whole_texts(tmp_path: Path) -> None:
+    write_records(tmp_path / "drops.parquet", DROPS, Drop)
+    group = pq.read_metadata(tmp_path / "drops.parquet").row_group(0)
+    kept = {group.column(n).path_in_schema for n in range(group.num_columns) if group.column(n).statistics is not None}
+    assert {"drop_id", "stage", "reason", "kind", "record_id", "rows"} <= kept
+    assert not {"record", "raw", "detail", "ngram"} & kept
+
+
+def test_write_table_keeps_statistics_of_nested_names_but_not_of_turns(tmp_path: Path) -> None:
+    turns = pa.array([[{"role": "user", "content": "Why?"}]], pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])))
+    write_table(tmp_path / "x.parquet", pa.table({"messages": turns}))
+    group = pq.read_metadata(tmp_path / "x.parquet").row_group(0)
+    assert [group.column(n).statistics is not None for n in range(group.num_columns)] == [True, False]
+
+
+def test_link_tree_names_files_twice_and_neither_changes_the_other(tmp_path: Path) -> None:
+    write_text(tmp_path / "old" / "deep" / "a.txt", "first")
+    link_tree(tmp_path / "old", tmp_path / "new")
+    link_tree(tmp_path / "old", tmp_path / "new")
+    write_text(tmp_path / "new" / "deep" / "a.txt", "second")
+    assert (tmp_path / "old" / "deep" / "a.txt").read_text() == "first"
+    assert sorted(path.name for path in (tmp_path / "new" / "deep").iterdir()) == ["a.txt"]
 
 
 def test_write_table_writes_zstd_without_metadata(tmp_path: Path) -> None:

@@ -55,6 +55,18 @@ def test_begin_run_starts_a_new_attempt_when_fresh_and_takes_up_the_newest_later
     assert begin(ledger).run_id == second.run_id
 
 
+def test_take_over_commits_stages_as_they_stand_elsewhere_at_no_cost(ledger: Ledger) -> None:
+    old, new = begin(ledger), begin(ledger, "f" * 32)
+    for stage in ("prompts/0-math/0-topics", "screen", "filter"):
+        ledger.plan_stage(old.run_id, stage, 2)
+        ledger.commit_shard(old.run_id, stage, 1, REPORT)
+    for _ in range(2):
+        ledger.take_over(new.run_id, old.run_id, {"prompts/0-math/0-topics", "screen"})
+    assert [(one.stage, one.shards, one.committed) for one in ledger.stages(new.run_id)] == [("prompts/0-math/0-topics", 2, 1), ("screen", 2, 1)]
+    assert ledger.committed(new.run_id, "screen") == {1: ShardReport(10, 7, {"refused": 2, "too_short": 1})}
+    assert ledger.committed(old.run_id, "screen") == {1: REPORT}
+
+
 def test_set_status_keeps_the_error_until_the_run_goes_on(ledger: Ledger) -> None:
     run = begin(ledger)
     ledger.set_status(run.run_id, "failed", error="no engine")

@@ -47,7 +47,7 @@ def test_find_hits_passes_one_word_fewer_than_n() -> None:
 def test_find_hits_matches_a_short_text_only_as_a_whole() -> None:
     short = problem("Who wrote Faust?")
     found = hit("who wrote FAUST", short)
-    assert found == Hit("bench:1", 'the whole text "who wrote FAUST" is in bench:1', 1.0)
+    assert found == Hit("bench:1", 'the whole text "who wrote FAUST" is in bench:1', 1.0, "who wrote FAUST")
     assert hit("Tell me who wrote Faust?", short) is None
     assert hit("who wrote", short) is None
 

@@ -30,7 +30,16 @@ def test_contaminated_prompts_are_dropped_pointing_at_the_row(benchmarks: Path) 
     kept, drops = drop_contaminated_prompts([leaked, clean], benchmarks)
     assert kept == [clean]
     assert [(drop.stage, drop.reason, drop.points_to, drop.record_id) for drop in drops] == [("screen", "contaminated", "sums:17", leaked.prompt_id)]
-    assert "Tom has three red apples" in drops[0].detail
+    assert (drops[0].benchmark, drops[0].similarity) == ("sums", None)
+    assert drops[0].ngram == "Tom has three red apples and buys four green ones at the market"
+
+
+def test_a_short_text_of_a_benchmark_is_a_hit_where_it_is_the_whole(tmp_path: Path) -> None:
+    path = tmp_path / "short.parquet"
+    write_records(path, [BenchmarkText("sums:id:3", "What is 2 + 2?", 13, False)], BenchmarkText)
+    kept, drops = drop_contaminated_prompts([a_prompt("what is 2 + 2"), a_prompt("What is 2 + 2, and why?")], path)
+    assert [prompt.messages[0].content for prompt in kept] == ["What is 2 + 2, and why?"]
+    assert [(drop.benchmark, drop.points_to, drop.ngram, drop.similarity) for drop in drops] == [("sums", "sums:id:3", "what is 2 + 2", 1.0)]
 
 
 def test_every_turn_of_a_prompt_is_looked_at(benchmarks: Path) -> None:
