@@ -58,8 +58,9 @@ def key_of(conversation: Conversation) -> str:
 
 
 def score(job: Job, shards: Sequence[int], *, workers: int) -> dict[int, ShardReport]:
+    work = partial(score_shard, job, reduction=reduction_of(ScoreOptions(), CARD), judges=())
     with open_cluster(Settings(data=job.folder.data, dask_workers=workers)) as client:
-        return dict(map_tasks(client, partial(score_shard, job, reduction=reduction_of(ScoreOptions(), CARD), judges=()), shards))
+        return {shard: report for shard, report in map_tasks(client, work, shards) if isinstance(report, ShardReport)}
 
 
 def test_every_answer_is_graded_and_equal_ones_are_asked_for_once(job: Job, call_log: Path) -> None:
