@@ -6,7 +6,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 RECIPE ?= recipes/rehearsal.yaml
 
-.PHONY: help setup demo test test-fast test-browser test-faults check docs techniques bench-dedup bench-filters bench-fanout lock clean
+.PHONY: help setup demo test test-fast test-browser test-faults check docs techniques bench-dedup bench-dedup-scale bench-filters bench-fanout lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ techniques: setup ## Rehearse every technique, and write docs/techniques.md with
 
 bench-dedup: setup ## Time dedup beside its peers, at equal parameters
 	@$(BIN)/python benchmarks/dedup.py
+
+bench-dedup-scale: setup ## Time dedup at 1, 10 and 100 times a size, and a corpus ten times a worker's memory
+	@$(BIN)/python benchmarks/dedup_scale.py
 
 bench-filters: setup ## Time the filters beside datatrove's, on the same texts
 	@$(BIN)/python benchmarks/filters.py

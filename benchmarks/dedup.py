@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 WIDTH, PERMUTATIONS, THRESHOLD = 5, 112, 0.8
 SHARDS = 24
+ROUNDS = 3
+"""Ours and rensa take turns, and the best of each counts: on a machine that others use, too, one run tells of its neighbours."""
 PEERS = ("rensa", "datasketch", "datatrove")
 PACKAGES = {"rensa": ["rensa"], "datasketch": ["datasketch"], "datatrove": ["datatrove[io,processing]", "spacy"]}
 
@@ -67,8 +69,25 @@ def main() -> None:
     print(f"{len(documents):,} documents, {megabytes:.0f} MB, {copies:,} made as copies; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        findings = [*ours(documents, folder), *peers(documents, folder, arguments.peers)]
+        findings = list(measure(documents, folder, arguments.peers))
     report(documents, findings)
+
+
+def measure(documents: list[Document], folder: Path, names: list[str]) -> Iterator[Finding]:
+    """Time ours and rensa in turns, the best of each counting; then the slow ones, once."""
+    ids = write_shards(documents, folder / "shards")
+    write_for_peers(documents, folder)
+    tried: dict[str, list[Finding]] = defaultdict(list)
+    with open_cluster(Settings(data=folder / "data", dask_workers=2, dask_memory="2GiB")) as client:
+        for _ in range(ROUNDS):
+            turns = [ours(client, ids, folder, verify=False), ours(client, ids, folder, verify=True)]
+            turns += [found for name in names if name == "rensa" and (found := peer(name, folder))]
+            for found in turns:
+                tried[found.name].append(found)
+    for name, rounds in tried.items():
+        print(f"{name}: {', '.join(f'{one.seconds:.2f}' for one in rounds)} s")
+        yield min(rounds, key=lambda one: one.seconds)
+    yield from (found for name in names if name != "rensa" and (found := peer(name, folder)))
 
 
 def parse() -> argparse.Namespace:
@@ -79,21 +98,17 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def ours(documents: list[Document], folder: Path) -> Iterator[Finding]:
-    """Time the product: warm up on a small part, then estimated and verified."""
-    ids = write_shards(documents, folder / "shards")
+def ours(client: "Client", ids: list[str], folder: Path, *, verify: bool) -> Finding:
+    """Time the product once."""
     shards = sorted((folder / "shards").glob("*.parquet"))
-    with open_cluster(Settings(data=folder / "data", dask_workers=2, dask_memory="2GiB")) as client:
-        for verify in (False, True):
-            options = DedupOptions(near=NearOptions(shingle=WIDTH, permutations=PERMUTATIONS, threshold=THRESHOLD, verify=verify))
-            dedup(client, shards[:2], folder / "warm", options)
-            started, cpu = time.perf_counter(), cpu_of_all(client)
-            with watch_descendants() as peak:
-                dedup(client, shards, folder / f"ours-{verify}", options)
-            seconds, cpu = time.perf_counter() - started, cpu_of_all(client) - cpu
-            yield Finding(
-                "gristmill, verified" if verify else "gristmill", seconds, cpu, peak.rss, labels_of(ids, folder / f"ours-{verify}" / "work", len(shards))
-            )
+    options = DedupOptions(near=NearOptions(shingle=WIDTH, permutations=PERMUTATIONS, threshold=THRESHOLD, verify=verify))
+    dedup(client, shards[:2], folder / "warm", options)
+    started, cpu = time.perf_counter(), cpu_of_all(client)
+    with watch_descendants() as peak:
+        dedup(client, shards, folder / "ours", options)
+    seconds, cpu = time.perf_counter() - started, cpu_of_all(client) - cpu
+    labels = labels_of(ids, folder / "ours" / "work", len(shards))
+    return Finding("gristmill, verified" if verify else "gristmill", seconds, cpu, peak.rss, labels)
 
 
 def dedup(client: "Client", shards: list[Path], folder: Path, options: DedupOptions) -> None:
@@ -116,14 +131,20 @@ def cpu_of_all(client: "Client") -> float:
 
 def write_shards(documents: list[Document], folder: Path) -> list[str]:
     """Write documents as prompts; return their ids."""
-    provenance = Provenance("benchmark", rehearsal=False)
-    messages = [(Message("user", one.text),) for one in documents]
-    prompts = [Prompt(prompt_id("seeds", turns), "seeds", "benchmark", turns, None, Lineage(), provenance) for turns in messages]
-    table = pa.Table.from_pylist([to_row(prompt) for prompt in prompts], schema=arrow_schema(Prompt))
-    size = -(-len(prompts) // SHARDS)
+    table = prompts_table([one.text for one in documents])
+    size = -(-table.num_rows // SHARDS)
     for number in range(SHARDS):
         write_table(folder / f"part-{number:05}.parquet", table.slice(number * size, size))
-    return [prompt.prompt_id for prompt in prompts]
+    ids: list[str] = table["prompt_id"].to_pylist()
+    return ids
+
+
+def prompts_table(texts: list[str]) -> pa.Table:
+    """Make prompts of texts, as rows."""
+    provenance = Provenance("benchmark", rehearsal=False)
+    messages = [(Message("user", text),) for text in texts]
+    prompts = [Prompt(prompt_id("seeds", turns), "seeds", "benchmark", turns, None, Lineage(), provenance) for turns in messages]
+    return pa.Table.from_pylist([to_row(prompt) for prompt in prompts], schema=arrow_schema(Prompt))
 
 
 def labels_of(ids: list[str], work: Path, shards: int) -> list[int]:
@@ -136,29 +157,34 @@ def labels_of(ids: list[str], work: Path, shards: int) -> list[int]:
     return labels
 
 
-def peers(documents: list[Document], folder: Path, names: list[str]) -> Iterator[Finding]:
-    """Time each peer in an environment of its own; say so where one can't be had."""
+def write_for_peers(documents: list[Document], folder: Path) -> None:
+    """Write the corpus as peers read it: one file, and halves for datatrove's two processes."""
     table = pa.table({"number": [str(row) for row in range(len(documents))], "text": [one.text for one in documents]})
     (folder / "halves").mkdir()
     pq.write_table(table, folder / "corpus.parquet", compression="zstd")
     for half in range(2):
         pq.write_table(table.slice(half * (len(table) // 2), len(table) // 2 + len(table) % 2 * half), folder / "halves" / f"{half}.parquet")
+
+
+def peer(name: str, folder: Path) -> Finding | None:
+    """Time a peer once, in an environment of its own; say so where it can't be had."""
+    python = install(name, folder)
+    if python is None:
+        return None
     shape = plan_bands(THRESHOLD, PERMUTATIONS)
-    for name in names:
-        python = install(name, folder)
-        if python is None:
-            continue
-        program = [str(python), str(Path(__file__).with_name("dedup_peers.py")), name, str(folder), str(WIDTH), str(shape.bands), str(shape.rows)]
-        with watch_descendants() as peak:
-            ran = subprocess.run(program, capture_output=True, text=True, check=False)
-        if ran.returncode:
-            print(f"SKIPPED: {name} failed: {ran.stderr.strip().splitlines()[-1:]}")
-            continue
-        yield Finding(name, rss=peak.rss, **json.loads((folder / f"found-{name}.json").read_text()))
+    program = [str(python), str(Path(__file__).with_name("dedup_peers.py")), name, str(folder), str(WIDTH), str(shape.bands), str(shape.rows)]
+    with watch_descendants() as peak:
+        ran = subprocess.run(program, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        print(f"SKIPPED: {name} failed: {ran.stderr.strip().splitlines()[-1:]}")
+        return None
+    return Finding(name, rss=peak.rss, **json.loads((folder / f"found-{name}.json").read_text()))
 
 
 def install(name: str, folder: Path) -> Path | None:
     python = folder / "environments" / name / "bin" / "python"
+    if python.exists():
+        return python
     for command in (
         ["uv", "venv", "-q", "-p", sys.executable, str(python.parent.parent)],
         ["uv", "pip", "install", "-q", "-p", str(python), "pyarrow", *PACKAGES[name]],

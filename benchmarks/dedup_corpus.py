@@ -32,10 +32,10 @@ class Document:
     """Share of words edited; None for an original."""
 
 
-def make_corpus(data: Path, documents: int, seed: int = 1) -> list[Document]:
-    """Make a corpus of distinct texts in random order."""
+def make_corpus(data: Path, documents: int, seed: int = 1, *, sentences: list[str] | None = None) -> list[Document]:
+    """Make a corpus of distinct texts in random order; `sentences` are `read_sentences`', where they are at hand."""
     rng = random.Random(seed)
-    sentences = read_sentences(data)
+    sentences = sentences or read_sentences(data)
     words = sorted({word for sentence in sentences for word in sentence.split()})
     made: list[Document] = []
     while len(made) < documents:
