@@ -150,7 +150,7 @@ def length_tables(length: Mapping[str, Any]) -> list[Table]:
         return []
     r = length["reward_correlation"]
     table = _plain("Pairs by judge", "pairs", "chosen", "rejected", "longer chosen")
-    table.caption = "lengths in characters" + ("" if r is None else f"; reward goes with length by r = {r:.2f}")
+    table.caption = "lengths in characters" + ("" if r is None else f"; with reward, r = {r:.2f}")
     table.caption_justify = "left"
     for one in length["judges"]:
         lengths = (count(round(one[side])) for side in ("chosen_characters", "rejected_characters"))
