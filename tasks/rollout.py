@@ -28,6 +28,8 @@ Result = TypeVar("Result")
 
 OVER_BUDGET = "over_budget"
 """Drop reason of records that no call could be begun for."""
+SORTED_OUT = frozenset({"duplicate_seed", "foreign_to_subject", "unfit"})
+"""Drop reasons by which a technique does its work, so that many of them are no failure: they stop no run early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +211,12 @@ async def run_records(
 
 
 def why_nothing(result: object) -> str:
-    """Give the reason why a record came to nothing; an empty text if something came of it."""
+    """Give the reason why a record came to nothing; an empty text if something came of it, or if it was sorted out on purpose."""
     if isinstance(result, Made):
-        return "" if result.out or not result.drops else result.drops[0].reason
-    return result.reason if isinstance(result, Refused | Drop) else ""
+        reason = "" if result.out or not result.drops else result.drops[0].reason
+    else:
+        reason = result.reason if isinstance(result, Refused | Drop) else ""
+    return "" if reason in SORTED_OUT else reason
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
