@@ -73,7 +73,8 @@ def _add(one: Spent, other: Spent) -> Spent:
         reused=one.reused + other.reused,
         prompt_tokens=one.prompt_tokens + other.prompt_tokens,
         completion_tokens=one.completion_tokens + other.completion_tokens,
-        gpu_seconds=one.gpu_seconds + other.gpu_seconds,
+        # To the microsecond: calls end in another order each time, and sums of floats differ by it.
+        gpu_seconds=round(one.gpu_seconds + other.gpu_seconds, 6),
         cost=None if one.cost is None or other.cost is None else one.cost + other.cost,
     )
 
