@@ -11,9 +11,8 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from infra.storage import damaged
+from infra.storage import read_table
 from schemas.contract import arrow_schema
 from tasks.release.inputs import DATA_SETS
 
@@ -69,11 +68,7 @@ def build_index(release: Path, data_set: str) -> Index:
 def _read(number: int, path: Path, data_set: str) -> pl.DataFrame:
     wanted = _COLUMNS[data_set]
     identity = _identity(data_set)
-    try:
-        with pq.ParquetFile(path, memory_map=True) as file:
-            table = file.read(columns=[*identity.values(), *wanted.values()])
-    except (OSError, pa.ArrowException) as error:
-        raise damaged(path, error) from error
+    table = read_table(path, [*identity.values(), *wanted.values()])
     columns = {name: _leaf(table, source) for name, source in (identity | wanted).items()}
     split = path.parent.name if path.parent.name != data_set else ""
     rows = pl.DataFrame(pa.table(columns))

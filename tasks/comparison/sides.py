@@ -9,11 +9,10 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from infra.ledger import Ledger
 from infra.settings import Settings
-from infra.storage import damaged
+from infra.storage import read_table
 from schemas.contract import arrow_schema
 from schemas.errors import NotFoundError
 from schemas.records import ATTRIBUTES
@@ -88,23 +87,15 @@ def _side(
 
 def _ids(data_set: str, paths: Iterable[Path]) -> pl.Series:
     column = arrow_schema(DATA_SETS[data_set]).names[0]
-    parts = [_read(path, [column])[column] for path in paths]
+    parts = [read_table(path, [column])[column] for path in paths]
     return pl.Series(data_set, pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.string()), dtype=pl.String)
 
 
 def _scores(paths: Iterable[Path]) -> pl.DataFrame:
-    frames = [_score_frame(_read(path, ["prompt_id", "scores"])) for path in paths]
+    frames = [_score_frame(read_table(path, ["prompt_id", "scores"])) for path in paths]
     return pl.concat(frames) if frames else pl.DataFrame(schema={"prompt": pl.String} | dict.fromkeys(NUMBERS, pl.Float64))
 
 
 def _score_frame(table: pa.Table) -> pl.DataFrame:
     columns = {"prompt": table["prompt_id"]} | {name: pc.struct_field(table["scores"], name) for name in NUMBERS}
     return pl.DataFrame(pa.table(columns)).with_columns(pl.col(NUMBERS).cast(pl.Float64))
-
-
-def _read(path: Path, columns: list[str]) -> pa.Table:
-    try:
-        with pq.ParquetFile(path, memory_map=True) as file:
-            return file.read(columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise damaged(path, error) from error
