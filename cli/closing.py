@@ -1,6 +1,7 @@
 """What is said when a run has ended: where the release is, what is in it, and three commands to go on with."""
 
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from cli.console import out, program
 from cli.figures import clock, count, share, short
+from infra.shared import place
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -31,15 +33,15 @@ def show_outcome(outcome: "RunOutcome", settings: "Settings", *, data: Path | No
         console.print(Text(f"Run {outcome.run_id} is {outcome.status}; it has no release."))
         return
     console.print(Text.assemble(("Release  ", "dim"), (outcome.release, "bold green"), ("  from run ", "dim"), outcome.run_id))
-    console.print(Text.assemble(("Folder   ", "dim"), near(Path(outcome.path))), soft_wrap=True)
-    for told, met in quota_lines(Path(outcome.path)):
+    console.print(Text.assemble(("Folder   ", "dim"), near(place(outcome.path))), soft_wrap=True)
+    for told, met in quota_lines(place(outcome.path)):
         console.print(Text.assemble(("Asked    ", "dim"), (told, "" if met else "yellow")), soft_wrap=True)
     tables = [rows_table(outcome.rows)]
     if not outcome.already_finished:
         stages = read_stages(settings, outcome.run_id)
         console.print(Text.assemble(("Cost     ", "dim"), f"{cost(stages)} · {clock(seconds)}"), soft_wrap=True)
-        tables += [funnel(stages), *filter(None, [spending_table(stages, accepted_answers(stages))]), *scores_tables(mean_scores(Path(outcome.path)))]
-        tables += length_tables(read_length(Path(outcome.path)))
+        tables += [funnel(stages), *filter(None, [spending_table(stages, accepted_answers(stages))]), *scores_tables(mean_scores(place(outcome.path)))]
+        tables += length_tables(read_length(place(outcome.path)))
     for table in tables:
         console.print()
         console.print(table)
@@ -122,9 +124,10 @@ def mean_scores(release: Path) -> dict[str, float]:
     """Average the published answers' scores; attributes that no model gave are left out."""
     import polars as pl
 
-    if not any((release / "sft").glob("*/*.parquet")):
+    files = [os.fspath(path) for path in sorted((release / "sft").glob("*/*.parquet"))]
+    if not files:
         return {}
-    scores = pl.scan_parquet(release / "sft" / "*" / "*.parquet").select(pl.col("scores").struct.unnest())
+    scores = pl.scan_parquet(files).select(pl.col("scores").struct.unnest())
     means = scores.select(pl.col(name).cast(pl.Float64).mean() for name in _SCORES).collect().row(0, named=True)
     return {name: mean for name, mean in means.items() if mean is not None}
 

@@ -44,7 +44,7 @@ def preview(
     from tasks.preview import preview as run_preview
 
     settings = read_settings(data=data)
-    with log_to(settings.data), err().status("asking the engines"):
+    with log_to(settings.local), err().status("asking the engines"):
         result = run_preview(recipe, settings, n=n, rehearse=rehearse)
     if as_json:
         print_json(asdict(result))

@@ -133,12 +133,12 @@ def report(
     Example: [bold]gristmill report 677ae6cd16aa[/bold]
     """
     from infra.settings import read_settings
-    from infra.storage import write_text
+    from infra.storage import RunFolder, write_text
     from tasks.report import gather_facts, write_report
 
     settings = read_settings(data=data)
     inputs = _read_inputs(run, settings)
-    path = to or settings.data / "runs" / inputs.run_id / "report.html"
+    path = to or RunFolder(settings.data, inputs.run_id).local / "report.html"
     write_text(path, write_report(gather_facts(inputs)))
     if as_json:
         print_json({"run_id": inputs.run_id, "status": inputs.status, "path": str(path.absolute())})

@@ -82,7 +82,7 @@ def finished_before(loaded: "LoadedRecipe", settings: "Settings") -> "RunOutcome
     from tasks.budgeting import may_go_on
     from tasks.run_state import finished_outcome
 
-    if not settings.database_url and not (settings.data / "ledger.db").exists():
+    if not settings.database_url and not (settings.local / "ledger.db").exists():
         return None
     ledger = Ledger.open(settings.ledger_url)
     try:
@@ -107,7 +107,7 @@ def make(settings: "Settings", parameters: dict[str, Any], *, quiet: bool, flow:
     from infra.prefect_home import prefect_api
     from tasks.progress import HUB, snapshot
 
-    with log_to(settings.data, settings.log_format), _told_of_stop(), follow(snapshot, err(), quiet=quiet), prefect_api(settings.data) as api:
+    with log_to(settings.local, settings.log_format), _told_of_stop(), follow(snapshot, err(), quiet=quiet), prefect_api(settings.local) as api:
         HUB.say("starting Prefect")
         called = getattr(import_module(f"flows.{flow}"), flow)
         api.wait()

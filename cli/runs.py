@@ -92,7 +92,7 @@ def open_ledger(data: Path | None) -> "Iterator[Ledger | None]":
     from infra.settings import read_settings
 
     settings = read_settings(data=data)
-    if not settings.database_url and not (settings.data / "ledger.db").exists():
+    if not settings.database_url and not (settings.local / "ledger.db").exists():
         yield None
         return
     from infra.ledger import Ledger

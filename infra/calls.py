@@ -9,6 +9,7 @@ worst a call is stored twice, which is harmless, as a key has one answer.
 import fcntl
 import hashlib
 import json
+import os
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
@@ -21,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.journal import Entry, Journal
+from infra.shared import local_root
 from infra.storage import hold_run, storage_error, sync_folder, write_table
 from schemas.engine import Answer, answer_from_json, answer_to_json
 from schemas.errors import RunBusyError, StorageError
@@ -54,7 +56,8 @@ class CallStore:
         kinds, answers = [row[2]["kind"] for row in rows], [canonical_json(row[2]).decode() for row in rows]
         table = pa.table([[row[1] for row in rows], [row[0] for row in rows], kinds, answers], schema=_SCHEMA)
         path = self._write(table, name)
-        for older in self.root.glob(f"{'[0-9a-f]' * 8}-{'[0-9a-f]' * 8}-{name}.parquet"):
+        # A journal's calls that were handed over while it was written are in a file of nearly this name.
+        for older in self.root.glob(f"{'[0-9a-f]' * 8}-{'[0-9a-f]' * 8}-{name}.*parquet"):
             if older != path:
                 older.unlink(missing_ok=True)
         return path
@@ -127,8 +130,10 @@ class CallStore:
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:
-        self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.root / "lock", "ab") as file:
+        # Of hosts that share a store each may merge: the same files make the same merged one.
+        here = local_root(self.root)
+        here.mkdir(parents=True, exist_ok=True)
+        with open(here / "lock", "ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -166,7 +171,7 @@ def _read(path: Path) -> pa.Table:
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pa.memory_map(str(path)) as source, pq.ParquetFile(source, pre_buffer=False) as file:
+        with pa.memory_map(os.fspath(path)) as source, pq.ParquetFile(source, pre_buffer=False) as file:
             if not file.schema_arrow.equals(_SCHEMA):
                 raise pa.ArrowInvalid("other columns than a call store's")
             yield file

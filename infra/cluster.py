@@ -178,7 +178,7 @@ def _local_cluster(settings: Settings) -> "LocalCluster":
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
-            local_directory=str((settings.data / "dask").absolute()),
+            local_directory=str(settings.local / "dask"),
         )
     except (ValueError, OSError, RuntimeError) as error:
         raise SettingsError(f"can't start {settings.dask_workers} Dask workers with {settings.dask_memory} of memory each: {error}") from error

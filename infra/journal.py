@@ -129,6 +129,11 @@ class Journal:
         """Count the finished calls."""
         return len(self._index)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the file has been let go."""
+        return not self._open
+
     def sync(self) -> None:
         """Make everything put so far survive a power loss. Raises StorageError."""
         with self._syncing:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from infra.shared import local_root, place
 from schemas.engine import Deadlines
 from schemas.errors import SettingsError
 from schemas.recipe import explain
@@ -75,7 +76,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GRISTMILL_", env_file=".env", extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     data: Path = Path("data")
-    """Folder of runs, calls and releases."""
+    """Folder of runs, calls and releases, or their place on an S3-compatible object store: `s3://bucket/prefix`.
+
+    Its address and keys are those of every AWS tool, from the environment: `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, …"""
+    scratch: Path = Path("data")
+    """Where the data are on an object store: this host's folder for what can't be there, as journals, logs and a SQLite ledger, and for copies of what is read.
+
+    The journals of a run's unfinished shards are in it: a folder that outlives the machine's process, on a disk of its own."""
     database_url: str | None = None
     """SQLAlchemy URL of the ledger; default: SQLite in the data folder."""
     engines: str = ""
@@ -126,11 +133,21 @@ class Settings(BaseSettings):
     triton_python: Path = ROOT / ".venv-triton" / "bin" / "python"
     """Python of the embedded Triton server's environment."""
 
-    @field_validator("data")
+    @field_validator("data", mode="before")
     @classmethod
-    def _absolute(cls, data: Path) -> Path:
+    def _placed(cls, data: object) -> object:
+        return place(data) if isinstance(data, str | Path) else data
+
+    @field_validator("data", "scratch")
+    @classmethod
+    def _absolute(cls, folder: Path) -> Path:
         # Dask workers and Prefect runs have working folders of their own.
-        return data.absolute()
+        return folder.absolute()
+
+    @property
+    def local(self) -> Path:
+        """The data folder's part that is on this host's own disk: all of it, unless the data are on an object store."""
+        return local_root(self.data)
 
     @cached_property
     def readable(self) -> tuple[Path, ...]:
@@ -145,7 +162,7 @@ class Settings(BaseSettings):
     @cached_property
     def ledger_url(self) -> str:
         """The ledger's SQLAlchemy URL."""
-        return self.database_url or f"sqlite:///{self.data / 'ledger.db'}"
+        return self.database_url or f"sqlite:///{self.local / 'ledger.db'}"
 
     def key_for(self, address: Address) -> str | None:
         """Find the key to show at an address. Raises SettingsError for keys that can't be read, showing none."""
@@ -178,9 +195,12 @@ class Settings(BaseSettings):
 def read_settings(**overrides: object) -> Settings:
     """Read the settings; overrides (from command-line options) win. Raises SettingsError."""
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+        read = Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError(f"settings from GRISTMILL_* or .env are wrong:\n{explain(error, 'GRISTMILL')}") from error
+    if "scratch" in read.model_fields_set:  # paths on an object store find it there, and so do the processes that this one starts
+        os.environ["GRISTMILL_SCRATCH"] = str(read.scratch)
+    return read
 
 
 def parse_address(url: str) -> Address:

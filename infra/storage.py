@@ -1,8 +1,8 @@
 """Files that appear whole or not at all: deterministic Parquet, the run's folder, and the lock that says who works in it.
 
-The local file system, now. For object stores (`s3://` through fsspec) two things change and nothing above this module: `replacing` uploads under
-the final name, as a PUT is atomic there and there is no rename; and `hold_run` takes a lease in the ledger, as there is no flock. Hence no
-other module opens a data file for writing, and every path above is made by `RunFolder`.
+On a file system or an object store alike: no other module opens a data file for writing, and every path is made by `RunFolder`. A path of an object store
+(infra/shared.py) is read like any other; `replacing` uploads to it, under the final name, as there is no rename and what is uploaded shows at its end alone.
+Whole folders are the business of infra/trees.py.
 """
 
 import errno
@@ -22,6 +22,7 @@ from typing import IO, Any, TypeVar, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.shared import SharedPath, local_root, put, temporary_for, tidy_copies
 from schemas.contract import arrow_schema, from_table, to_table
 from schemas.errors import ContractError, RunBusyError, StorageError
 
@@ -61,22 +62,30 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
 
     What is not durable may be lost or cut short by a power loss, not by the death of a process: for files that a few seconds' work makes anew.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_serial)}.tmp")
+    shared = isinstance(path, SharedPath)
+    temporary = temporary_for(path) if shared else path.with_name(f".{path.name}.{os.getpid()}-{next(_serial)}.tmp")
     try:
-        make_folder(path.parent)
+        make_folder(temporary.parent)
         with open(temporary, "xb") as file:
             yield file
             file.flush()
-            if durable:
+            if durable and not shared:
                 os.fsync(file.fileno())
-        os.replace(temporary, path)
-        if durable:
-            sync_folder(path.parent)
+        _put_in_place(temporary, path, durable=durable)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _put_in_place(temporary: Path, path: Path, *, durable: bool) -> None:
+    if isinstance(path, SharedPath):
+        put(temporary, path)
+        return
+    os.replace(temporary, path)
+    if durable:
+        sync_folder(path.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -145,32 +154,11 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def link_tree(source: Path, target: Path) -> None:
-    """Give every file below `source` a second name below `target`: no copy, and neither side can change the other, as files are only ever replaced."""
-    for path in sorted(source.rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
-            link_file(path, target / path.relative_to(source))
-
-
-def link_file(source: Path, target: Path) -> None:
-    """Put a file in place under a second name, instead of what is there."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{next(_serial)}.tmp")
-    try:
-        make_folder(target.parent)
-        os.link(source, temporary)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise storage_error(target, error) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
-
-
 def sha256_file(path: Path) -> str:
-    """Hash a file's bytes, as hex."""
+    """Hash a file's bytes, as hex: those in the store, never those of a local copy."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with path.stream() if isinstance(path, SharedPath) else open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # fsspec's files have all that is asked of one
     except OSError as error:
         raise storage_error(path, error, "read") from error
 
@@ -188,19 +176,19 @@ class RunFolder:
         return self.data / "runs" / self.run_id
 
     @property
-    def log(self) -> Path:
-        """The run's log file."""
-        return self.root / "run.log"
+    def local(self) -> Path:
+        """The folder for what must be on this host's own disk: logs, the lock, sums that processes share."""
+        return local_root(self.root)
 
     @property
     def lock(self) -> Path:
         """The file whose lock `hold_run` takes."""
-        return self.root / "lock"
+        return self.local / "lock"
 
     @property
     def journals(self) -> Path:
-        """The folder of the run's journals."""
-        return self.data / "journal" / self.run_id
+        """The folder of the run's journals, on this host's own disk: they are appended to."""
+        return local_root(self.data) / "journal" / self.run_id
 
     def part(self, stage: str, shard: int) -> Path:
         """Name the file of records that a shard kept."""
@@ -238,8 +226,10 @@ def hold_run(data: Path, run_id: str) -> Iterator[RunFolder]:
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
         file.flush()
-        for litter in folder.root.rglob(".*.tmp"):
+        for litter in folder.local.rglob(".*.tmp"):
             litter.unlink(missing_ok=True)
+        if folder.local != folder.root:
+            tidy_copies()
         yield folder
 
 
@@ -258,7 +248,7 @@ def is_held(data: Path, run_id: str) -> bool | None:
 
 def _open_lock(folder: RunFolder) -> IO[bytes]:
     try:
-        folder.root.mkdir(parents=True, exist_ok=True)
+        folder.local.mkdir(parents=True, exist_ok=True)
         return open(folder.lock, "a+b")
     except OSError as error:
         raise storage_error(folder.lock, error) from error

@@ -112,7 +112,7 @@ def open_budget(loaded: LoadedRecipe, prices: PriceTable | None, ledger: Ledger,
     if not capped:
         yield Budget(options, prices=prices)
         return
-    purse = Purse.open(folder.root / "spent")
+    purse = Purse.open(folder.local / "spent")
     with contextlib.closing(purse), _clock(purse):
         purse.at_least(known_sums(ledger, record.run_id))
         yield Budget(options, purse.path, prices, share_out(loaded) if options.at_limit == "publish" else {})

@@ -4,13 +4,14 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
 from infra.settings import Settings
+from infra.shared import place
 from infra.storage import write_text
 from schemas.errors import RecipeError, TrainerError
 from schemas.generation import Generation, Trained
@@ -47,9 +48,9 @@ def next_generation(loaded: LoadedRecipe, settings: Settings, before: RunOutcome
     Raises TrainerError where the trainer fails or hands back what can't be read, RecipeError where its model is no other one or may not bear its name.
     """
     base = _base_card(loaded, roles)
-    work = settings.data / "iterations" / loaded.fingerprint[:12] / f"round-{number}"
-    release = Path(before.path or "")
-    trained = _train(work, trainer, release, number)
+    rounds = Path("iterations") / loaded.fingerprint[:12] / f"round-{number}"
+    work, release = settings.local / rounds, place(before.path or "")
+    trained = _train(work, settings.data / rounds / "trained.json", {"GRISTMILL_RELEASE": str(release), "GRISTMILL_ROUND": str(number)}, trainer)
     card = _card_of(trained, base, release)
     cards = _write_card(work / "cards", card, settings.cards)
     return Generation(
@@ -73,14 +74,13 @@ def _base_card(loaded: LoadedRecipe, roles: Sequence[str]) -> ModelCard:
     return found[0]
 
 
-def _train(work: Path, trainer: str, release: Path, number: int) -> Trained:
-    kept, told = work / "trained.json", work / "handed-back.json"
+def _train(work: Path, kept: Path, given: Mapping[str, str], trainer: str) -> Trained:
+    told = work / "handed-back.json"
     if not kept.exists():
-        HUB.say(f"round {number}: training")
+        HUB.say(f"round {given['GRISTMILL_ROUND']}: training")
         work.mkdir(parents=True, exist_ok=True)
         told.unlink(missing_ok=True)
-        given = {"GRISTMILL_RELEASE": str(release), "GRISTMILL_ROUND": str(number), "GRISTMILL_TRAINED": str(told)}
-        _call(trainer, work / "trainer.log", os.environ | given)
+        _call(trainer, work / "trainer.log", os.environ | given | {"GRISTMILL_TRAINED": str(told)})
         _read_trained(told, work / "trainer.log")
         write_text(kept, told.read_text(encoding="utf-8"))
     return _read_trained(kept, work / "trainer.log")

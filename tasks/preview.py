@@ -168,7 +168,7 @@ def _open_desk(loaded: LoadedRecipe, settings: Settings) -> Iterator[_Desk]:
     with contextlib.ExitStack() as stack:
         # Held as a run is, or a run that starts meanwhile would take the journal for a dead run's.
         stack.enter_context(hold_run(settings.data, folder.run_id))
-        stack.callback(shutil.rmtree, folder.root, ignore_errors=True)
+        stack.callback(shutil.rmtree, folder.local, ignore_errors=True)
         session = stack.enter_context(contextlib.closing(EngineSession(settings, open_addresses(loaded, settings, stack, log_path=None))))
         cast = check_engines(loaded, session)
         journal = folder.journal("preview", 0)

@@ -8,7 +8,8 @@ from typing import Any
 
 from infra.ledger import Ledger
 from infra.settings import Settings
-from infra.storage import RunFolder, link_tree
+from infra.storage import RunFolder
+from infra.trees import link_tree
 from schemas.errors import NotFoundError, RecipeError
 from schemas.identity import content_id
 from schemas.recipe import Recipe
@@ -43,7 +44,7 @@ def plan_regrade(settings: Settings, run: str, *, recipe: Path | None = None, re
 
     Raises NotFoundError where there is no such run or recipe, or the run is not finished; RecipeError where the recipe would make other answers.
     """
-    if not settings.database_url and not (settings.data / "ledger.db").exists():
+    if not settings.database_url and not (settings.local / "ledger.db").exists():
         raise NotFoundError(f"no run {run!r}: nothing has run in {settings.data} yet; --data names another folder")
     with contextlib.closing(Ledger.open(settings.ledger_url)) as ledger:
         source = ledger.run(run)

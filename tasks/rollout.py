@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from infra.calls import CallStore
 from infra.engines.session import EngineSession
+from infra.handover import share_live
 from infra.journal import Journal
 from infra.storage import RunFolder
 from schemas.engine import Answer, Completion, EngineFacts, GenerateRequest, Request, Sampling
@@ -228,6 +229,7 @@ def open_calls(session: EngineSession, folder: RunFolder, stage: str, shard: int
     """Open a shard's journal and load what the call store knows of its records."""
     known = CallStore(folder.data / "calls").load(item_ids)
     journal = Journal.open(folder.journal(stage, shard))
+    share_live(journal, CallStore(folder.data / "calls"))
     return ShardCalls(session, journal, known, gate), journal
 
 

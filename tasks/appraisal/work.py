@@ -79,7 +79,7 @@ def plan_appraisal(card: str, pairs: Path, settings: Settings, *, columns: Mappi
 
 def known_appraisal(work: Appraising, settings: Settings) -> AppraisalRecord | None:
     """Find the same appraisal in the ledger, if it was made before."""
-    if not settings.database_url and not (settings.data / "ledger.db").exists():
+    if not settings.database_url and not (settings.local / "ledger.db").exists():
         return None
     with contextlib.closing(Ledger.open(settings.ledger_url)) as ledger:
         return next((one for one in ledger.appraisals(work.card.id) if one.appraisal_id == work.appraisal_id), None)
@@ -94,7 +94,7 @@ def open_bench(work: Appraising, settings: Settings) -> Iterator[Bench]:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(hold_run(settings.data, f"appraisal-{work.appraisal_id}"))
         HUB.start(run_id=folder.run_id, name=f"{work.card.id} on {work.name}", rehearsal=work.card.rehearsal)
-        addresses = place_cards([work.card], settings, stack, log_path=folder.root / "triton.log")
+        addresses = place_cards([work.card], settings, stack, log_path=folder.local / "triton.log")
         session = stack.enter_context(contextlib.closing(EngineSession(settings, addresses)))
         HUB.watch("this process", lambda: read_meter(session))
         cast = Cast({"reward": work.card}, {work.card.id: session.inspect(work.card)}, 0)

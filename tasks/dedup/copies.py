@@ -5,7 +5,6 @@ Near-likeness between two conversations on the same prompt does not count (its s
 preference pairs are made of right and wrong twins); the same normalised text twice does, on whatever prompt.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from infra.cluster import count_workers, run_tasks
 from infra.storage import write_text
+from infra.trees import remove_tree
 from schemas.identity import canonical_json
 from schemas.recipe import DedupOptions
 from tasks.dedup.found import NOTE, note_found
@@ -43,7 +43,7 @@ def find_copies(client: "Client", inputs: Sequence[Path], work: Path, options: D
     if not _take_up(plan, work.absolute()):
         _search(client, plan)
         note_found(work.absolute(), plan.starts, plan.groups, [one.release for one in plan.earlier])
-        shutil.rmtree(plan.scratch, ignore_errors=True)
+        remove_tree(plan.scratch)
 
 
 def make_plan(inputs: Sequence[Path], scratch: Path, options: DedupOptions, *, kind: Kind, workers: int, earlier: Sequence[Earlier] = ()) -> Plan:
@@ -87,7 +87,7 @@ def _take_up(plan: Plan, work: Path) -> bool:
     described = _describe(plan)
     note = work / "search.json"
     if not note.exists() or note.read_text(encoding="utf-8") != described:
-        shutil.rmtree(work, ignore_errors=True)
+        remove_tree(work)
         write_text(note, described)
     return (work / NOTE).exists()
 

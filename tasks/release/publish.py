@@ -1,12 +1,12 @@
 """Publishes a release: all of it at once or nothing, immutable, and the same bytes of data however the run was cut.
 
-A release is built in a hidden folder beside its place, made durable, renamed into it; `latest` moves last. A crash at any moment leaves
-at most that hidden folder, which the next attempt clears away. Rows are in the order of their ids, so neither the number of shards nor
-of workers shows in the files.
+A release is built in a hidden folder on this host's disk, beside its place where that is there, too: made durable, and renamed into its place; `latest` moves
+last. On an object store it is uploaded, its manifest last: a release is what has a manifest. A crash at any moment leaves at most that hidden
+folder, or objects that no manifest names, which the next attempt clears away. Rows are in the order of their ids, so neither the number of
+shards nor of workers shows in the files.
 """
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infra.storage import PUBLISHED, storage_error, sync_folder, write_table, write_text
+from infra.shared import local_root, place
+from infra.storage import PUBLISHED, storage_error, write_table, write_text
+from infra.trees import point, pointed, reveal_tree
 from schemas.errors import AccountingError, NotFoundError, StorageError
 from schemas.identity import stable_share
 from schemas.records import Drop
@@ -47,24 +49,27 @@ def publish_release(inputs: ReleaseInputs) -> ReleaseRecord:
     Raises AccountingError or ContractError where rows don't add up, StorageError where the disk refuses or another run holds the version.
     """
     home = inputs.data.absolute() / "releases" / inputs.name
-    final, partial = home / inputs.version, home / f".{inputs.version}.partial-{inputs.run_id}"
-    with _sole_publisher(home):
-        if final.exists():
+    here, final = local_root(home), home / inputs.version
+    partial = here / f".{inputs.version}.partial-{inputs.run_id}"
+    with _sole_publisher(here):
+        if (final / MANIFEST).exists():
             _refuse_foreign(final, inputs)
         else:
-            _clear_partials(home)
+            _clear_partials(here)
             _build_or_clear(inputs, partial)
-            _reveal(partial, final)
+            reveal_tree(partial, final, last=MANIFEST)
         _point_latest(home, inputs.version)
         return release_record(final)
 
 
 def find_release(data: Path, wanted: str) -> Path:
     """Find a release by path, by name/version, or by name (its latest). Raises NotFoundError."""
-    if (Path(wanted) / MANIFEST).is_file():
-        return Path(wanted)
+    given = place(wanted)
+    if (given / MANIFEST).is_file():
+        return given
     name, _, version = wanted.strip("/").partition("/")
-    folder = data / "releases" / name / (version or "latest")
+    home = data / "releases" / name
+    folder = home / ((pointed(home / "latest") if version in ("", "latest") else None) or version or "latest")
     if (folder / MANIFEST).is_file():
         return folder.resolve()
     known = [f"{one.name}/{one.version}" for one in list_releases(data)]
@@ -294,25 +299,14 @@ def _stage_json(stage: Any) -> Mapping[str, Any]:
     }
 
 
-def _reveal(partial: Path, final: Path) -> None:
-    """Make everything durable and read-only, then give it its name."""
-    for folder, _, files in os.walk(partial, topdown=False):
-        for file in files:
-            os.chmod(Path(folder) / file, 0o444)
-        sync_folder(Path(folder))
-    os.rename(partial, final)
-    sync_folder(final.parent)
-
-
 def _point_latest(home: Path, version: str) -> None:
-    """Point `latest` at a version, in one step; never back from a newer one."""
-    latest, fresh = home / "latest", home / ".latest.new"
-    if latest.is_symlink() and _age(os.readlink(latest)) > _age(version):
-        return
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(version)
-    os.replace(fresh, latest)
-    sync_folder(home)
+    """Point `latest` at the newest version that is published, never back from one; looked at again afterwards, as another host may publish, too."""
+    while True:
+        newest = max([version, *(path.parent.name for path in home.glob(f"[!.]*/{MANIFEST}") if not path.parent.is_symlink())], key=_age)
+        held = pointed(home / "latest")
+        if held is not None and _age(held) >= _age(newest):
+            return
+        point(home / "latest", newest)
 
 
 def _age(version: str) -> tuple[int, str]:

@@ -62,7 +62,7 @@ def push(planned: Push) -> str:
         from huggingface_hub import CommitOperationAdd
 
         api.create_repo(planned.repository, repo_type="dataset", private=not planned.public, exist_ok=True)
-        operations = [CommitOperationAdd(str(one), str(planned.release / one)) for one in planned.files]
+        operations = [CommitOperationAdd(str(one), os.fspath(planned.release / one)) for one in planned.files]
         message = f"{planned.manifest['name']}/{planned.manifest['version']}, run {planned.manifest['run_id']}"
         # One commit: whoever loads the data set sees a version whole or not at all.
         done = api.create_commit(planned.repository, operations, commit_message=message, repo_type="dataset")

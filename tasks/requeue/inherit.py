@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infra.storage import RunFolder, link_file, link_tree, read_records, read_table, write_records, write_table
+from infra.storage import RunFolder, read_records, read_table, write_records, write_table
+from infra.trees import link_file, link_tree
 from schemas.errors import StoppedError
 from schemas.records import STAGES, Drop
 from schemas.run import ShardReport

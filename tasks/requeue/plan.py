@@ -87,7 +87,7 @@ def plan_requeue(settings: Settings, run: str, reasons: Sequence[str], *, recipe
     Raises NotFoundError where there is no such run, reason or recipe, or the run is not finished; RecipeError where the recipe has changed in what bears on
     an earlier stage.
     """
-    if not settings.database_url and not (settings.data / "ledger.db").exists():
+    if not settings.database_url and not (settings.local / "ledger.db").exists():
         raise NotFoundError(f"no run {run!r}: nothing has run in {settings.data} yet; --data names another folder")
     with contextlib.closing(Ledger.open(settings.ledger_url)) as ledger:
         return _plan(ledger, settings, run, reasons, recipe)

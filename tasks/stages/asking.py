@@ -2,28 +2,30 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from functools import partial
 
 from infra.engines.session import EngineSession
+from infra.storage import RunFolder
+from schemas.errors import RunBusyError
 from tasks.rollout import hand_over
-from tasks.run_state import Job, Run, read_meter
-from tasks.stages.fan_out import METER_TOPIC, map_on_dask
+from tasks.run_state import Run, read_meter
+from tasks.stages.fan_out import METER_TOPIC
 
 # How often a worker tells the driver of its calls while a shard is worked on.
 METER_S = 0.5
 
 
 def hand_over_shards(run: Run, stage: str, shards: int) -> None:
-    """Give the calls of a stage's committed shards to the call store."""
-    left = [shard for shard in range(shards) if run.folder.journal(stage, shard).exists()]
-    for _ in map_on_dask(run, partial(_hand_over_shard, stage=stage), left):
-        pass
+    """Give the calls of a stage's committed shards to the call store. Each worker looks on its own host's disk, where journals are."""
+    run.client.run(_hand_over_here, run.folder, stage, shards, on_error="ignore")
 
 
-def _hand_over_shard(job: Job, shard: int, *, stage: str) -> None:
-    hand_over(job.folder, stage, shard)
+def _hand_over_here(folder: RunFolder, stage: str, shards: int) -> None:
+    for shard in range(shards):
+        # Of a host's workers each takes what no other is at.
+        with suppress(RunBusyError):
+            hand_over(folder, stage, shard)
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """Stage `prompts`: each technique's steps in turn, each step's items cut into shards, a Prefect task a shard."""
 
-import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from infra.storage import read_records, write_records
+from infra.trees import remove_tree
 from schemas.errors import AccountingError
 from schemas.records import Drop, Prompt, WorkItem, drop_record
 from schemas.run import ShardReport
@@ -55,14 +55,14 @@ def _stop_crowded(run: Run, stage: str, upto: int) -> None:
     if options is None or any(one.upto == upto for one in stops):
         return
     inputs, work = [run.folder.part(stage, shard) for shard in range(upto)], run.folder.root / stage / "copies"
-    shutil.rmtree(work, ignore_errors=True)
+    remove_tree(work)
     find_copies(run.client, inputs, work, run.loaded.recipe.screen.dedup, kind="prompt")
     depth = min(options.depth, min((len(item.lineage.topics) for item in read_records(run.folder.part(f"{stage}/in", 0), WorkItem)), default=0))
     written: list[tuple[Cell, bool]] = []
     for shard, part in enumerate(inputs):
         copied = set(read_copies(work, shard).records["row"].tolist())
         written += [(cell_of(prompt.lineage, depth), row in copied) for row, prompt in enumerate(read_records(part, Prompt))]
-    shutil.rmtree(work, ignore_errors=True)
+    remove_tree(work)
     keep_stops(path, (*stops, Stop(upto, crowded(written, options))))
 
 

@@ -3,12 +3,12 @@
 Each round's rows are made by the very stages that make the release, on a copy of the run of which nothing is committed.
 """
 
-import shutil
 from dataclasses import fields
 
 import pyarrow.parquet as pq
 
 from infra.storage import RunFolder
+from infra.trees import link_tree, remove_tree
 from schemas.run import ShardReport
 from tasks.progress import HUB
 from tasks.purposes import share_of
@@ -54,7 +54,7 @@ def ration_answers(run: Run, shards: int) -> None:
         upto = next_shards(rows.wanted, rounds[-1], shards=shards)
     cutoffs = Cutoffs(**{name: find_cutoff(trial.folder.parts(f"pair/{name}"), _IDS[name], wanted) for name, wanted in rows.wanted.items()})
     _tell(run, Decision(shards, rounds[-1].shards, tuple(rounds), cutoffs), prompts)
-    shutil.rmtree(trial.folder.root)
+    remove_tree(trial.folder.root)
     HUB.say("")
 
 
@@ -71,9 +71,8 @@ def _answer(run: Run, shards: int, upto: int) -> Trial:
 
 def _open_trial(run: Run) -> Trial:
     folder = RunFolder(run.folder.data, f"{run.run_id}/trial")
-    shutil.rmtree(folder.root, ignore_errors=True)
-    folder.root.mkdir(parents=True)
-    (folder.root / "filter").symlink_to(run.folder.root / "filter", target_is_directory=True)
+    remove_tree(folder.root)
+    link_tree(run.folder.root / "filter", folder.root / "filter")
     return Trial(**{one.name: getattr(run, one.name) for one in fields(run)} | {"folder": folder})
 
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.storage import RunFolder, hold_run, is_held, link_tree, read_records, read_table, sha256_file, write_records, write_table, write_text
+from infra.storage import RunFolder, hold_run, is_held, read_records, read_table, sha256_file, write_records, write_table, write_text
+from infra.trees import link_tree
 from schemas.errors import ContractError, RunBusyError, StorageError
 from schemas.records import Drop, Lineage, Message, Provenance, WorkItem, drop_record, item_id
 
@@ -25,6 +26,7 @@ import resource, sys
 from pathlib import Path
 import pyarrow as pa
 from infra.storage import write_table, write_text
+from infra.trees import link_tree
 from schemas.errors import StorageError
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 for write in (
