@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from infra.settings import Settings
+from infra.traces import flush, is_on
 from schemas.errors import GristmillError, SettingsError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ RETRIES = 3
 """Of a task that failed for itself; a task whose worker died is run again without being counted here."""
 
 _SINGLE_THREADED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
+_log = logging.getLogger("gristmill")
 _LOGGERS = ("distributed", "tornado", "asyncio")
 
 
@@ -58,6 +60,16 @@ def import_in_background(modules: Sequence[str]) -> None:
     import threading
 
     threading.Thread(target=_import_all, args=(modules,), name="preload", daemon=True).start()
+
+
+def flush_traces(client: "Client") -> None:
+    """Have each worker send what it has traced."""
+    if not is_on():
+        return
+    try:
+        client.run(flush)
+    except Exception as error:  # a run that made its release does not fail for its traces
+        _log.warning("Dask workers could not send the last of their traces: %s", error)
 
 
 def count_workers(client: "Client") -> int:

@@ -114,6 +114,8 @@ class Settings(BaseSettings):
     """Port of loopback at which a run tells its figures to Prometheus, at `/metrics`; default: none. Another machine's Prometheus needs a proxy before it."""
     log_format: Literal["text", "json"] = "text"
     """How `logs/gristmill.log` is written: lines of text, or one JSON object a line."""
+    trace_calls: float = Field(1.0, ge=0, le=1)
+    """Of the engine calls, what share has a span of its own, where `OTEL_*` variables ask for traces; runs, stages and shards always have one."""
     connect_s: float = Field(5.0, gt=0)
     """Longest wait for a connection."""
     deadline_s: float = Field(600.0, gt=0)

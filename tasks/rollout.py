@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
+from infra import traces
 from infra.calls import CallStore
 from infra.engines.session import EngineSession
 from infra.handover import share_live
@@ -87,7 +88,7 @@ class ShardCalls:
             if entry is None and key in self._known:
                 self._spent[key] = self._gate.reuse(whose, card.id)
                 return self._known[key]
-            answer, engine_s = (entry.answer, entry.engine_s) if entry else await self._pay(card, request, item_id)
+            answer, engine_s = (entry.answer, entry.engine_s) if entry else await self._pay(card, request, item_id, whose)
             self._spent[key] = self._count(whose, card, answer, engine_s)
             return answer
 
@@ -107,10 +108,15 @@ class ShardCalls:
             spent=spent,
         )
 
-    async def _pay(self, card: ModelCard, request: Request, item_id: str) -> tuple[Answer, float]:
+    async def _pay(self, card: ModelCard, request: Request, item_id: str, whose: Whose) -> tuple[Answer, float]:
         receipt = self._gate.receipt()
         try:
-            answer = await self._session.call(card, request, receipt)
+            with traces.call_span("call", gen_ai__request__model=card.id, gristmill__role=whose.role, gristmill__technique=whose.technique) as span:
+                try:
+                    answer = await self._session.call(card, request, receipt)
+                finally:
+                    span.tell(gristmill__attempts=receipt.attempts, gristmill__engine_s=receipt.engine_s)
+                span.tell(**_told_of(answer))
         except BaseException:
             self._gate.lost(receipt)
             raise
@@ -123,6 +129,13 @@ class ShardCalls:
         read, written = (answer.prompt_tokens, answer.completion_tokens) if isinstance(answer, Completion) else (0, 0)
         version = self._gate.allowance.version
         return Spent(*whose, card.id, version, calls=1, prompt_tokens=read, completion_tokens=written, gpu_seconds=gpu_seconds, cost=cost)
+
+
+def _told_of(answer: Answer) -> dict[str, traces.Value]:
+    if not isinstance(answer, Completion):
+        return {}
+    counts: dict[str, traces.Value] = {"gen_ai__usage__input_tokens": answer.prompt_tokens, "gen_ai__usage__output_tokens": answer.completion_tokens}
+    return counts | {"gen_ai__response__finish_reasons": (answer.finish_reason,)}
 
 
 @dataclass(frozen=True, slots=True)

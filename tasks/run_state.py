@@ -18,6 +18,7 @@ from infra.ledger import Ledger
 from infra.metrics import serve_metrics
 from infra.settings import Address, Settings
 from infra.storage import RunFolder, hold_run, write_text
+from infra.traces import headers, run_traced
 from schemas.engine import EngineFacts, refuse_raw, refuse_unsupported
 from schemas.errors import BudgetReachedError, GristmillError, RunInterruptedError, StorageError
 from schemas.model_card import ModelCard
@@ -64,6 +65,8 @@ class Job:
     addresses: dict[str, tuple[Address, ...]]
     cast: Cast
     allowance: Allowance = UNLIMITED
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """The span that it is handed out in, as W3C headers."""
 
 
 @dataclass
@@ -100,7 +103,7 @@ class Run:
 
     def job(self, stage: str, workers: int) -> Job:
         """Give the run as each of some workers needs it at a stage."""
-        return Job(self.folder, self.settings, self.addresses, self.cast, self.budget.allowance(stage, workers))
+        return Job(self.folder, self.settings, self.addresses, self.cast, self.budget.allowance(stage, workers), headers())
 
     @cached_property
     def client(self) -> "Client":
@@ -146,7 +149,8 @@ def open_run(
         folder, before = stack.enter_context(hold_run(settings.data, record.run_id)), ledger.last_holder(record.run_id)
         stack.enter_context(ledger.hold_run(record.run_id, settings.data))
         _refuse_missing_files(ledger, folder, f"{before}, in {before.folder}" if before else "another process")
-        with _told_to_ledger(ledger, record):
+        traced = run_traced(settings.trace_calls, gristmill__run=record.run_id, gristmill__recipe=record.name, gristmill__rehearsal=record.rehearsal)
+        with traced, _told_to_ledger(ledger, record):
             budget = stack.enter_context(open_budget(loaded, prices, ledger, record, RunFolder(settings.data, record.run_id)))
             yield _prepare(_Opening(loaded, settings, ledger, record, roles, budget), stack)
 
@@ -236,9 +240,10 @@ def _cluster_in_background(settings: Settings) -> "Iterator[Future[Client]]":
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(1, "gristmill-dask") as thread:
 
         def start() -> "Client":
-            from infra.cluster import open_cluster, preload
+            from infra.cluster import flush_traces, open_cluster, preload
 
             client = stack.enter_context(open_cluster(settings))
+            stack.callback(flush_traces, client)
             preload(client, ["tasks.dedup.steps", "great_expectations"])
             return client
 

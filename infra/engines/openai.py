@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from infra import traces
 from infra.engines.http_line import HttpLine, refuse_failure
 from infra.engines.openai_stream import STREAMED, join_chunks, read_events
 from infra.engines.openai_wire import OPTIONS, model_names, parse_json, path_and_body, read_completion, read_embedding, read_reward
@@ -68,12 +69,12 @@ class OpenAIEngine:
             path, body = path_and_body(request, facts.served_model)
             if deadlines.streams and isinstance(request, GenerateRequest):
                 return self._answer(await self._stream(path, body | STREAMED, timeout, deadlines), request)
-            response = await self._line.client.post(path, content=_encode(body), timeout=timeout)
+            response = await self._line.client.post(path, content=_encode(body), headers=traces.headers(), timeout=timeout)
             return self._answer(self._body(response), request)
 
     async def _stream(self, path: str, body: dict[str, Any], timeout: httpx.Timeout, deadlines: Deadlines) -> Any:
         async def chunks() -> AsyncGenerator[dict[str, Any], None]:
-            async with self._line.client.stream("POST", path, content=_encode(body), timeout=timeout) as response:
+            async with self._line.client.stream("POST", path, content=_encode(body), headers=traces.headers(), timeout=timeout) as response:
                 if not response.is_success:
                     await response.aread()
                     refuse_failure(response)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from infra import traces
 from infra.engines import open_engine
 from infra.engines.circuit import Circuit
 from infra.engines.endpoint import Endpoint
@@ -78,8 +79,10 @@ class EngineSession:
         while True:
             place = await self._wait(replicas.line, again=avoid is not None, avoid=avoid)
             self._admit(place, receipt)
+            traces.event("slot", server__address=place.endpoint.name)
             outcome = await self._attempt(place, request, receipt)
             if isinstance(outcome, EngineError):
+                traces.event("failed", error__type=outcome.fault.value)
                 failures.add(outcome)
             elif failures.believe(outcome):
                 return outcome

@@ -15,6 +15,7 @@ from tritonclient.grpc import InferInput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from infra import traces
 from infra.engines.access import access_to, grpc_tls
 from infra.engines.connections import Connections
 from infra.engines.pacing import paced
@@ -69,7 +70,8 @@ class TritonEngine:
             if model.decoupled:
                 results = await self._stream(client, model.name, inputs, request.key, deadlines=deadlines)
             else:
-                results = [await client.infer(model.name, inputs, request_id=request.key, client_timeout=deadlines.total_s, headers=self._headers)]
+                told = self._headers | traces.headers()
+                results = [await client.infer(model.name, inputs, request_id=request.key, client_timeout=deadlines.total_s, headers=told)]
             if not results:
                 raise EngineError("the stream ended without an answer", fault=EngineFault.GARBLED)
             return dialect.answer(results, request)
@@ -95,7 +97,7 @@ class TritonEngine:
         async def one_request() -> AsyncIterator[dict[str, Any]]:
             yield {"model_name": name, "inputs": inputs, "request_id": key}
 
-        replies = client.stream_infer(one_request(), stream_timeout=deadlines.total_s, headers=self._stream_headers)
+        replies = client.stream_infer(one_request(), stream_timeout=deadlines.total_s, headers=self._stream_headers | traces.headers())
         results = []
         try:
             async for result, error in paced(replies, deadlines):

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 from tritonclient.utils import triton_to_np_dtype
 
+from infra import traces
 from infra.engines.http_line import HttpLine, refuse_failure
 from infra.engines.openai_wire import parse_json
 from infra.engines.rewards import reward_from_numbers
@@ -55,7 +56,8 @@ class TritonHttpEngine:
         model, facts, _ = self._known or await self._knowledge()
         timeout = httpx.Timeout(deadlines.total_s, connect=deadlines.connect_s, pool=None)
         async with self._line.one_error(deadlines.total_s):
-            response = await self._line.client.post(f"/v2/models/{model.name}/infer", content=_body(model, request), timeout=timeout)
+            path = f"/v2/models/{model.name}/infer"
+            response = await self._line.client.post(path, content=_body(model, request), headers=traces.headers(), timeout=timeout)
             refuse_failure(response)
             outputs = read_outputs(response.content, response.headers.get(_HEADER))
             if "rewards" not in outputs:

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.traces import http_collector
 from infra.triton.environment import TritonEnvironment
 from infra.triton.options import VARIABLE, RehearsalOptions
 
@@ -60,7 +61,17 @@ def command(environment: TritonEnvironment, folder: Path, prefix: str, ports: Po
         "--pinned-memory-pool-byte-size=0",
         # Longer, it waits whole seconds for stubs that have nothing to save.
         "--exit-timeout-secs=0",
+        *_tracing(),
     ]
+
+
+def _tracing() -> list[str]:
+    """Have the server send its spans where ours go, of calls that come with a trace's context alone (that is what a rate of 0 means there)."""
+    collector = http_collector()
+    if collector is None:
+        return []
+    settings = ["mode=opentelemetry", "level=TIMESTAMPS", "rate=0", f"opentelemetry,url={collector}", "opentelemetry,resource=service.name=gristmill-triton"]
+    return [f"--trace-config={one}" for one in settings]
 
 
 def variables(environment: TritonEnvironment, folder: Path, options: RehearsalOptions) -> dict[str, str]:

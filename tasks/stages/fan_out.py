@@ -9,6 +9,7 @@ from functools import partial, wraps
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from infra.traces import Span, joined, span
 from schemas.errors import EngineError, StoppedError
 from schemas.run import ShardReport
 from tasks.progress import HUB, Calls
@@ -29,7 +30,7 @@ MOST_TASKS = 200
 
 
 def stage_task(work: Callable[Concatenate[Run, Given], Result]) -> Callable[Concatenate[Run, Given], Result]:
-    """Show a stage whose shards run on Dask as one task in Prefect's UI, named after its module."""
+    """Show a stage whose shards run on Dask as one task in Prefect's UI, named after its module; and in traces, as any stage."""
 
     @wraps(work)
     def call(run: Run, /, *arguments: Given.args, **more: Given.kwargs) -> Result:
@@ -38,10 +39,25 @@ def stage_task(work: Callable[Concatenate[Run, Given], Result]) -> Callable[Conc
         from prefect.utilities.annotations import quote
 
         name = work.__module__.rpartition(".")[2]
-        task: Task[..., Result] = Task(work, name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
+        task: Task[..., Result] = Task(traced(work), name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
         return task(quote(run), *arguments, **more)
 
     return call
+
+
+def traced(work: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Have a stage be a span of the run's trace, named after its module."""
+
+    @wraps(work)
+    def call(*arguments: Given.args, **more: Given.kwargs) -> Result:
+        with span("stage", gristmill__stage=_stage_of(work)):
+            return work(*arguments, **more)
+
+    return call
+
+
+def _stage_of(work: Callable[..., Any]) -> str:
+    return work.__module__.rpartition(".")[2]
 
 
 def shard_task(work: Callable[..., ShardReport]) -> "Task[..., None]":
@@ -53,8 +69,10 @@ def shard_task(work: Callable[..., ShardReport]) -> "Task[..., None]":
     from prefect.cache_policies import NO_CACHE
 
     def work_through(batch: Batch, **arguments: Any) -> None:
+        stage = arguments.get("stage", _stage_of(work))
         for shard in batch.shards():
-            work(shard=shard, **arguments)
+            with span("shard", gristmill__stage=stage, gristmill__shard=shard) as one:
+                tell_report(one, work(shard=shard, **arguments))
 
     return Task(
         work_through,
@@ -67,6 +85,13 @@ def shard_task(work: Callable[..., ShardReport]) -> "Task[..., None]":
         retry_jitter_factor=0.5,
         retry_condition_fn=may_pass,
     )
+
+
+def tell_report(one: Span, report: object) -> None:
+    """Tell a shard's span what became of the shard."""
+    if isinstance(report, ShardReport):
+        rows = {"gristmill__rows_in": report.rows_in, "gristmill__rows_out": report.rows_out, "gristmill__rows_dropped": sum(report.dropped.values())}
+        one.tell(**rows, gristmill__calls=report.calls, gristmill__calls_reused=report.reused)
 
 
 def may_pass(task: Any, task_run: Any, state: Any) -> bool:
@@ -144,7 +169,14 @@ def map_on_dask(run: Run, work: Callable[[Job, int], Result], shards: Iterable[i
     from infra.cluster import count_workers, map_tasks
 
     run.client.subscribe_topic(METER_TOPIC, _count_worker)
-    return map_tasks(run.client, partial(work, run.job(stage, count_workers(run.client))), shards)
+    return map_tasks(run.client, partial(_on_worker, work, stage, run.job(stage, count_workers(run.client))), shards)
+
+
+def _on_worker(work: Callable[[Job, int], Result], stage: str, job: Job, shard: int) -> Result:
+    with joined(job.trace, job.settings.trace_calls), span("shard", gristmill__stage=stage, gristmill__shard=shard) as one:
+        result = work(job, shard)
+        tell_report(one, result)
+        return result
 
 
 def _count_worker(event: tuple[float, dict[str, Any]]) -> None:

@@ -15,11 +15,12 @@ from tasks.diversity import Cell, Stop, cell_of, crowded, keep_stops, read_stops
 from tasks.progress import HUB
 from tasks.rollout import RecordAsk, Refused, hand_over, open_calls, run_records
 from tasks.run_state import Run
-from tasks.stages.fan_out import on_prefect, shard_task
+from tasks.stages.fan_out import on_prefect, shard_task, traced
 from tasks.tally import tally
 from tasks.technique import Made, Opening, Step
 
 
+@traced
 def write_prompts(run: Run) -> list[Path]:
     """Run every technique; give the Parquet parts of the prompts they wrote."""
     HUB.stage_begins("prompts", shards=0, committed={})

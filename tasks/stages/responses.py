@@ -16,7 +16,7 @@ from tasks.ration import SPARED, is_spared
 from tasks.requeue.inherit import AGAIN, KEPT, goes_back_to, join_drops
 from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, hand_over, open_calls, run_records
 from tasks.run_state import Run
-from tasks.stages.fan_out import on_prefect, shard_task
+from tasks.stages.fan_out import on_prefect, shard_task, traced
 from tasks.tally import tally
 
 
@@ -30,6 +30,7 @@ class Sample:
     """Counts on over the recipe's response entries, so that two entries of one technique never share an index."""
 
 
+@traced
 def answer_prompts(run: Run, shards: int, *, upto: int | None = None) -> None:
     """Answer all screened prompts, or those of the first shards."""
     committed = run.committed("responses", shards)

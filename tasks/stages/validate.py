@@ -44,7 +44,7 @@ def validate_rows(run: Run, shards: int) -> None:
     left = [number for number in range(len(partitions)) if number not in committed]
     work = partial(validate_shard, partitions=partitions, context_tokens=run.loaded.shortest_context())
     failed: list[PartitionResult] = []
-    for number, report in map_on_dask(run, work, left) if left else ():
+    for number, report in map_on_dask(run, work, left, stage="validate") if left else ():
         if report.dropped:
             failed.append(read_result(run.folder.root, number))
             continue

@@ -7,9 +7,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.collector import collecting_http
 from tests.harness import Factory
 
 pytestmark = [pytest.mark.triton, pytest.mark.slow]
@@ -51,3 +53,33 @@ def test_a_run_tells_prometheus_what_it_does_and_logs_json(factory: Factory, sma
     assert max(one.get("gristmill_rows_dropped_total", 0) for one in seen) == dropped
     lines = (factory.data / "logs" / "gristmill.log").read_text(encoding="utf-8").splitlines()
     assert all({"time", "level", "logger", "message"} <= json.loads(line).keys() for line in lines if line.startswith("{"))
+
+
+def test_a_run_is_one_trace_from_its_flow_to_its_workers_calls_and_quotes_nobody(factory: Factory, small_recipe: Path) -> None:
+    secret = "planted-key-5d1f0c7e"
+    with collecting_http() as collector:
+        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}", "GRISTMILL_API_KEY": secret}
+        finished = Factory(factory.data, factory.engines, traced).call("run", str(small_recipe), "--json", "--quiet")
+    assert finished.code == 0, finished.err
+    release = Path(finished.json["path"])
+    manifest = json.loads((release / "manifest.json").read_text(encoding="utf-8"))
+    (run,) = collector.named("run")
+    above = {one.span_id: one.name for one in collector.spans}
+    assert {(one.name, above.get(one.parent_id), one.trace_id) for one in collector.spans} == {
+        ("run", None, run.trace_id),
+        ("stage", "run", run.trace_id),
+        ("shard", "stage", run.trace_id),
+        ("call", "shard", run.trace_id),
+    }
+    assert run.attributes["gristmill.run"] == finished.json["run_id"]
+    # The grades are the Dask workers' calls: they are in it, too.
+    assert len(collector.named("call")) == sum(stage["calls"] for stage in manifest["stages"])
+    assert {stage["stage"].split("/")[0] for stage in manifest["stages"]} <= {one.attributes["gristmill.stage"] for one in collector.named("stage")}
+    told, said = b"".join(collector.raw), [text for path in sorted(release.glob("prompts/*/*.parquet")) for text in texts_of(path)]
+    assert said
+    assert not [text for text in (*said, secret) if text.encode() in told]
+
+
+def texts_of(path: Path) -> list[str]:
+    """Read the beginnings of what is said in a file of prompts."""
+    return [message["content"][:40] for row in pq.read_table(path).to_pylist() for message in row["messages"]]
