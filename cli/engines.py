@@ -1,7 +1,10 @@
 """`gristmill engines`: what answers at the addresses that settings name, and what builds and serves a model."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,21 +66,45 @@ def check(recipe: Recipe = None, rehearse: Rehearse = False, as_json: AsJson = F
     _refuse(checked)
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What was written to build and serve a model."""
+
+    rendered: "Rendered"
+    shape: "Shape"
+
+
+def of_a_server(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how a model is served, and hand it what was written in accordance with them, before options of its own."""
+    shared = list(signature(_serve).parameters.values())
+    own = list(signature(command).parameters.values())[1:]
+
+    @wraps(command)
+    def call(**given: Any) -> None:
+        named = {one.name: given.pop(one.name) for one in shared}
+        command(_serve(**named), **given)
+
+    call.__signature__ = Signature([*shared, *own])  # type: ignore[attr-defined]  # what Typer reads, besides the annotations
+    call.__annotations__ = {one.name: one.annotation for one in (*shared, *own)}
+    return call
+
+
+def _serve(card: Card, on: Hardware, out_: Out, precision: Precision = None, wire: Wire = None, at: At = None, guided: Guided = False) -> Served:
+    from infra.triton.production.repository import render as write
+    from infra.triton.production.shapes import choose_shape, read_precision, read_wire
+
+    shape = choose_shape(card, on, precision=read_precision(precision), wire=read_wire(wire))
+    return Served(write(shape, out_, at=at, guided=guided), shape)
+
+
 @app.command(epilog="Example: gristmill engines render nemotron-4-340b-instruct --on 8xH100 --out served/340b")
-def render(
-    card: Card,
-    on: Hardware,
-    out_: Out,
-    precision: Precision = None,
-    wire: Wire = None,
-    at: At = None,
-    guided: Guided = False,
-) -> None:
+@of_a_server
+def render(served: Served) -> None:
     """Write the build script, the Triton model repository and the launcher of a model to a folder.
 
     Nothing of it was run on GPUs by us; the configurations were served by Triton, with stand-ins for tokenizer and engine.
     """
-    rendered, shape = _render(card, on, out_, precision=precision, wire=wire, at=at, guided=guided)
+    rendered, shape = served.rendered, served.shape
     out().print(
         f"Wrote [bold]{rendered.folder}[/]: {shape.precision}, {shape.copies} x {shape.ranks} GPUs, {shape.wire}; models {', '.join(rendered.models) or 'none'}"
     )
@@ -86,35 +113,18 @@ def render(
 
 
 @app.command(epilog="Example: gristmill engines build llama-3.1-nemotron-70b-reward --on 8xH100 --out served/reward")
-def build(
-    card: Card,
-    on: Hardware,
-    out_: Out,
-    precision: Precision = None,
-    wire: Wire = None,
-    at: At = None,
-    guided: Guided = False,
-    run: Go = False,
-) -> None:
+@of_a_server
+def build(served: Served, run: Go = False) -> None:
     """Build a model's engine from CHECKPOINT: shows the commands, and with --run runs them where the GPUs are."""
     from infra.triton.production.building import CONTAINER, build_gpus
     from infra.triton.production.running import count_gpus, run_build
 
-    rendered, shape = _render(card, on, out_, precision=precision, wire=wire, at=at, guided=guided)
-    needed, there = build_gpus(shape), count_gpus()
+    needed, there = build_gpus(served.shape), count_gpus()
     if run:
-        run_build(rendered.folder, needed=needed, there=there)
+        run_build(served.rendered.folder, needed=needed, there=there)
         return
-    out().print((rendered.folder / "build.sh").read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+    out().print((served.rendered.folder / "build.sh").read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
     out().print(f"Nothing was run. It takes {needed} GPUs in {CONTAINER}; here are {there}. To run it there: CHECKPOINT=… gristmill engines build … --run")
-
-
-def _render(card: str, on: str, folder: Path, *, precision: str | None, wire: str | None, **how: Any) -> "tuple[Rendered, Shape]":
-    from infra.triton.production.repository import render as write
-    from infra.triton.production.shapes import choose_shape, read_precision, read_wire
-
-    shape = choose_shape(card, on, precision=read_precision(precision), wire=read_wire(wire))
-    return write(shape, folder, **how), shape
 
 
 def _wanted(settings: "Settings", recipe: Path | None, stack: contextlib.ExitStack, *, rehearse: bool) -> "list[tuple[ModelCard, tuple[Address, ...]]]":

@@ -6,7 +6,7 @@ What a technique makes, from what, its options, the report's size, and a row tha
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,12 +35,15 @@ _HEADS = {
     "judges": "Judges",
     "verifiers": "Verifiers",
 }
+_SIZED = ("prompts", "responses")
+"""Kinds of which the report gives sizes."""
 _LONGEST = 600
+_SHORTEST = 110
 _MARKED = re.compile(r"^(#{2,3} )", re.MULTILINE)
 _SECTION = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _KEPT = re.compile(r"^### (\w+)\n(?:(?!^### ).)*?^```text\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
-_SEEDED = "path"
-"""An option of this name, at the top, says that a technique starts from a file."""
+_ORIGINS = {"drawn_from": "prompts that the recipe has written", "path": "a file of yours"}
+"""An option of such a name says what a technique starts from."""
 
 
 Example = Callable[[str, str], str]
@@ -56,7 +59,7 @@ def page(example: Example) -> str:
         "the form, and real models give it sense. Sizes are the Nemotron-4 340B report's. Options are explained in [recipes](recipes.md).\n",
     ]
     for kind, head in _HEADS.items():
-        lines += [f"## {head}\n", *_table(kind), *_section(kind, example)]
+        lines += [f"## {head}\n", *_table(kind, example), *_section(kind, example)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -73,33 +76,47 @@ def _section(kind: Any, example: Example) -> Iterator[str]:
     from tasks.discovery import describe
 
     for doc in describe(kind):
-        options = ", ".join(f"`{name}`" for name in dict.fromkeys(option.name.partition(".")[0] for option in doc.options)) or "none"
         yield f"### {doc.name}\n\n{doc.purpose}\n"
         if kind == "prompts":
             yield f"- starts from {_origin(doc)}"
         if kind in ("prompts", "responses"):
             yield f"- in the report: {_SIZES.get(doc.name, 'not there')}"
-        yield f"- options: {options}\n"
+        yield f"- options: {_keys(doc)}\n"
         shown = example(kind, doc.name)
         if shown:
             yield f"```text\n{shown}\n```\n"
 
 
-def _table(kind: Any) -> Iterator[str]:
+def _table(kind: Any, example: Example) -> Iterator[str]:
     """Lay all of a kind out in one table."""
     from tasks.discovery import describe
 
-    tells = kind in ("prompts", "responses")
-    yield "| name | what it is for | " + ("from | in the report |" if tells else "")
-    yield "| --- | --- | " + ("--- | --- |" if tells else "")
+    heads = ["name", "what it makes", *(("from", "in the report") if kind in _SIZED else ()), "recipe keys", "an example"]
+    yield _row(heads)
+    yield _row(["---"] * len(heads))
     for doc in describe(kind):
-        row = f"| [{doc.name}](#{doc.name}) | {doc.purpose.replace('|', chr(92) + '|')} |"
-        yield row + (f" {_origin(doc) if kind == 'prompts' else 'a prompt'} | {_SIZES.get(doc.name, '')} |" if tells else "")
+        tells = (_origin(doc) if kind == "prompts" else "a prompt", _SIZES.get(doc.name, "not there")) if kind in _SIZED else ()
+        yield _row([f"[{doc.name}](#{doc.name})", doc.purpose, *tells, _keys(doc), _inline(example(kind, doc.name))])
     yield ""
 
 
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _keys(doc: "ModuleDoc") -> str:
+    return ", ".join(f"`{name}`" for name in dict.fromkeys(option.name.partition(".")[0] for option in doc.options)) or "none"
+
+
+def _inline(text: str) -> str:
+    """Shorten an example to what a table bears."""
+    plain = " ".join(text.replace("`", "'").split())
+    return f"`{plain[:_SHORTEST]}{' …' if len(plain) > _SHORTEST else ''}`" if plain else ""
+
+
 def _origin(doc: "ModuleDoc") -> str:
-    return "a file of yours" if any(option.name == _SEEDED for option in doc.options) else "nothing but the models"
+    names = {option.name for option in doc.options}
+    return " or ".join(told for name, told in _ORIGINS.items() if name in names) or "nothing but the models"
 
 
 def example_of(release: Path, kind: str, name: str) -> str:

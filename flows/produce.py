@@ -19,7 +19,7 @@ from tasks.stages.filter import filter_conversations
 from tasks.stages.pair import pair_conversations
 from tasks.stages.prompts import write_prompts
 from tasks.stages.publish import publish_run
-from tasks.stages.ration import ration_answers
+from tasks.stages.ration import ration_answers, ration_rows
 from tasks.stages.responses import answer_prompts
 from tasks.stages.score import score_conversations
 from tasks.stages.screen import screen_prompts
@@ -72,6 +72,7 @@ def produce(
         score_conversations(run, shards)
         filter_conversations(run, shards)
         dedup_conversations(run, shards)
+        ration_rows(run, shards)
         pair_conversations(run, shards)
         validate_rows(run, shards)
         return publish_run(run)

@@ -13,6 +13,7 @@ from tasks.stages.dedup import dedup_conversations
 from tasks.stages.filter import filter_conversations
 from tasks.stages.pair import pair_conversations
 from tasks.stages.publish import publish_run
+from tasks.stages.ration import ration_rows
 from tasks.stages.score import score_conversations
 from tasks.stages.validate import validate_rows
 
@@ -46,6 +47,7 @@ def regrade(run: str, recipe: str | None = None, reward: str | None = None, data
         score_conversations(opened, shards)
         filter_conversations(opened, shards)
         dedup_conversations(opened, shards)
+        ration_rows(opened, shards)
         pair_conversations(opened, shards)
         validate_rows(opened, shards)
         return publish_run(opened)

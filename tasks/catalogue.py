@@ -6,7 +6,7 @@ All faults are told in one message. What comes out is plain values that travel t
 import hashlib
 import importlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +26,7 @@ from tasks.decontamination.benchmarks import benchmark_file, check_benchmark
 from tasks.discovery import Kind, find_filter, find_module, options_of, suggest
 from tasks.purposes import Purpose
 from tasks.recipe_faults import Faults, check_whole
+from tasks.technique import Drawing
 from tasks.wordlists import WordList
 
 ROLES = {
@@ -160,6 +161,10 @@ class LoadedRecipe:
         asked += [pair for one in self.judges if one.asks for pair in one.module.samplings(one.options)]
         return tuple(dict.fromkeys(asked))
 
+    def prompt_roles(self) -> frozenset[str]:
+        """Name the roles that have a hand in the prompts: of a technique with a judge of its own, the judge as well."""
+        return frozenset(call.role for one in self.prompts for step in one.module.STEPS for call in step.asks(one.options))
+
     def raw_roles(self) -> frozenset[str]:
         """Name the roles that are asked raw prompts."""
         return frozenset(step.role for one in self.prompts for step in one.module.STEPS if step.raw)
@@ -195,6 +200,11 @@ def recast(loaded: LoadedRecipe, models: Mapping[str, str], *, cards: Path | Non
     return _load(loaded.recipe.model_copy(update={"models": {**loaded.recipe.models, **models}}), loaded.path, cards)
 
 
+def stem_of(role: str) -> str:
+    """Name the role that a further one is of: `responder` of `responder.weak`."""
+    return re.split(r"[._-]", role)[0]
+
+
 def find_verifier(name: str) -> ModuleType:
     """Find a verifier's module, whose `verify(answer, expected)` gives a Verdict."""
     return find_module("verifiers", name)
@@ -225,7 +235,7 @@ def _load_cards(recipe: Recipe, folder: Path | None, faults: Faults) -> dict[str
 
 
 def _load_role(role: str, name: str, folder: Path | None) -> ModelCard:
-    kind = ROLES.get(re.split(r"[._-]", role)[0])
+    kind = ROLES.get(stem_of(role))
     if kind is None:
         raise RecipeError(f"unknown role: {suggest(role, tuple(ROLES))}")
     try:
@@ -248,11 +258,26 @@ def _checked(kind: Kind, name: str, raw: dict[str, Any], folder: Path | None = N
 
 
 def _load_prompts(recipe: Recipe, folder: Path, faults: Faults) -> Iterator[LoadedTechnique]:
+    before: list[LoadedTechnique] = []
     for number, entry in enumerate(recipe.prompts):
         with faults.at(f"prompts.{number}"):
             options = _checked("prompts", entry.technique, entry.options)
-            module = find_module("prompts", entry.technique)
-            yield LoadedTechnique(entry.technique, options, module.items(options, folder) if hasattr(module, "items") else 1)
+            before.append(LoadedTechnique(entry.technique, options, _count_items(entry.technique, options, folder, before)))
+            yield before[-1]
+
+
+def _count_items(name: str, options: Any, folder: Path, before: Sequence[LoadedTechnique]) -> int:
+    """Say how many first work items a technique has: of prompts drawn from earlier techniques, as many as these are asked for at most."""
+    module = find_module("prompts", name)
+    drawing: Drawing | None = module.draws(options) if hasattr(module, "draws") else None
+    if drawing is None:
+        return module.items(options, folder) if hasattr(module, "items") else 1
+    known = tuple(dict.fromkeys(one.name for one in before))
+    for wanted in drawing.techniques:
+        if wanted not in known:
+            raise RecipeError(f"no technique before this one writes the prompts of {wanted!r}: {suggest(wanted, known)}")
+    there = sum(one.requested for one in before if one.name in drawing.techniques)
+    return there if drawing.most is None else min(there, drawing.most)
 
 
 def _load_responses(recipe: Recipe, faults: Faults) -> Iterator[LoadedResponse]:

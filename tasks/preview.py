@@ -105,7 +105,9 @@ def preview(recipe: Path, settings: Settings, *, n: int = 8, rehearse: bool = Fa
         loaded = on_rehearsal_models(loaded)
     with _open_desk(loaded, settings) as desk:
         wanted = [n // len(loaded.prompts) + (number < n % len(loaded.prompts)) for number in range(len(loaded.prompts))]
-        written = [_write(desk, technique, most) for technique, most in zip(loaded.prompts, wanted, strict=True) if most]
+        written: list[_Written] = []
+        for technique, most in zip(loaded.prompts, wanted, strict=True):
+            written += [_write(desk, technique, most, [one for each in written for one in each.prompts])] if most else []
         prompts = [prompt for one in written for prompt in one.prompts]
         screened, unfit = _screen(loaded, prompts)
         answered = _answer(desk, screened)
@@ -182,9 +184,13 @@ def _keep(store: CallStore, journal: Path) -> None:
         journal.parent.rmdir()
 
 
-def _write(desk: _Desk, technique: LoadedTechnique, most: int) -> _Written:
+def _write(desk: _Desk, technique: LoadedTechnique, most: int, before: Sequence[Prompt]) -> _Written:
     """Run a technique's steps, each on no more items than it takes to have `most` outputs."""
-    opening = Opening(Provenance(desk.loaded.fingerprint, desk.loaded.rehearsal), desk.loaded.recipe.seed, desk.loaded.path.parent)
+
+    def named(techniques: tuple[str, ...]) -> Iterator[Prompt]:
+        return (one for one in before if one.technique in techniques)
+
+    opening = Opening(Provenance(desk.loaded.fingerprint, desk.loaded.rehearsal), desk.loaded.recipe.seed, desk.loaded.path.parent, named)
     made: list[WorkItem | Prompt] = list(technique.module.start(technique.options, opening))
     written = _Written()
     for step in technique.module.STEPS:

@@ -20,6 +20,7 @@ from infra.storage import RunFolder, read_table, write_text
 from schemas.records import Conversation, Drop, drop_record
 from tasks.pairing import Settlement
 
+SPARED_REASON = "not_needed"
 SPARED = "there are as many rows as were asked for without it"
 _DECISION = "ration.json"
 _SURPLUS = 1.05

@@ -77,7 +77,7 @@ def named_sources(options: Any) -> Iterator[tuple[str, str]]:
     """Find each (source, licence) that a technique's options name, at whatever depth."""
     if not isinstance(options, BaseModel):
         return
-    if hasattr(options, "source") and hasattr(options, "licence"):
+    if hasattr(options, "source") and hasattr(options, "licence") and options.source:  # empty where a technique draws from prompts of the recipe
         yield options.source, options.licence
     for _, value in options:
         for one in value if isinstance(value, tuple | list) else (value,):

@@ -14,7 +14,7 @@ from schemas.errors import NotFoundError, RecipeError
 from schemas.identity import content_id
 from schemas.recipe import Recipe
 from schemas.run import RunRecord
-from tasks.catalogue import ROLES, LoadedRecipe, load_recipe, recast, rehearse
+from tasks.catalogue import ROLES, LoadedRecipe, load_recipe, recast, rehearse, stem_of
 from tasks.run_state import Run
 
 GENERATING = frozenset({"writer", "responder", "user", "base"})
@@ -56,17 +56,17 @@ def plan_regrade(settings: Settings, run: str, *, recipe: Path | None = None, re
     loaded = load_recipe(path, cards=settings.cards)
     loaded = rehearse(loaded) if source.rehearsal and not loaded.rehearsal else loaded
     loaded = recast(loaded, {"reward": reward}, cards=settings.cards) if reward else loaded
-    refuse_other_answers(source.recipe, loaded.recipe)
+    refuse_other_answers(source.recipe, loaded)
     return Regrade(source, replace(loaded, fingerprint=content_id("regrade", [source.run_id, loaded.fingerprint])))
 
 
-def refuse_other_answers(before: Mapping[str, Any], after: Recipe) -> None:
+def refuse_other_answers(before: Mapping[str, Any], after: LoadedRecipe) -> None:
     """Raise RecipeError where a recipe differs from a run's in what bears on its answers."""
     # Read and written anew, so that a key which recipes have got since stands at its default on both sides.
-    old, new = Recipe.model_validate(before).model_dump(mode="json"), after.model_dump(mode="json")
+    old, new = Recipe.model_validate(before).model_dump(mode="json"), after.recipe.model_dump(mode="json")
     changed = [key for key in _FIXED if old[key] != new[key]]
-    roles = sorted(role for role in GENERATING if old["models"].get(role) != new["models"].get(role))
-    changed += [f"models.{role}" for role in roles]
+    other = sorted(role for role in old["models"] | new["models"] if old["models"].get(role) != new["models"].get(role))
+    changed += [f"models.{role}" for role in other if stem_of(role) in GENERATING or role in after.prompt_roles()]
     if changed:
         raise RecipeError(
             f"{', '.join(changed)} differ from the run's recipe and bear on its answers, which a regrade takes over as they are: put them back, "

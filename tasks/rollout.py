@@ -5,7 +5,7 @@ memoised beneath it is datatrove's rollout; here a call is keyed by its content 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -30,8 +30,6 @@ Result = TypeVar("Result")
 
 OVER_BUDGET = "over_budget"
 """Drop reason of records that no call could be begun for."""
-SORTED_OUT = frozenset({"duplicate_seed", "foreign_to_subject", "unfit"})
-"""Drop reasons by which a technique does its work, so that many of them are no failure: they stop no run early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +186,19 @@ def _nobody(_: object) -> str:
 
 
 async def run_records(
-    items: Sequence[Item], work: Callable[[Item], Awaitable[Result]], *, gate: Gate = OPEN, technique: Callable[[Item], str] = _nobody
+    items: Sequence[Item],
+    work: Callable[[Item], Awaitable[Result]],
+    *,
+    gate: Gate = OPEN,
+    technique: Callable[[Item], str] = _nobody,
+    sorted_out: Container[str] = (),
 ) -> list[Result | Refused]:
     """Work on all records of a shard at once, results in the records' order.
 
     The session's limiter bounds the calls in flight, so a record that waits for its next turn holds no slot. A record that an engine
     refuses for good becomes `Refused`; any other fault (engines gone, disk full) cancels the rest and is raised: the shard can be run again.
     Where the gate lets no further call begin, the calls at work are waited for: then StoppedError is raised, or, if the budget says so, the
-    records that could not go on become `Refused`.
+    records that could not go on become `Refused`. Drops for a reason in `sorted_out` are the technique's work and no failure.
     """
     results: list[Any] = [None] * len(items)
     stops: list[StoppedError] = []
@@ -211,7 +214,7 @@ async def run_records(
             if error.fault not in _RECORDS_OWN:
                 raise
             results[index] = Refused(str(error), error.fault)
-        gate.note(technique(item), why_nothing(results[index]))
+        gate.note(technique(item), why_nothing(results[index], sorted_out))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -224,13 +227,13 @@ async def run_records(
     return results
 
 
-def why_nothing(result: object) -> str:
+def why_nothing(result: object, sorted_out: Container[str] = ()) -> str:
     """Give the reason why a record came to nothing; an empty text if something came of it, or if it was sorted out on purpose."""
     if isinstance(result, Made):
         reason = "" if result.out or not result.drops else result.drops[0].reason
     else:
         reason = result.reason if isinstance(result, Refused | Drop) else ""
-    return "" if reason in SORTED_OUT else reason
+    return "" if reason in sorted_out else reason
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

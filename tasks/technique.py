@@ -5,6 +5,10 @@ A prompt technique (a module in tasks/prompts/) offers
     Options                       a `Strict` class: its keys in a recipe
     start(options, opening)       its first work items, from nothing or from files
     STEPS                         one or more `Step`s; each maps one item to items, the last one to Prompts
+    items(options, folder)        optional: how many first work items there are, where that is not one; checks the files
+    files(options, folder)        optional: the files whose bytes are part of the run's identity
+    draws(options)                optional: a `Drawing`, where it starts from prompts that earlier techniques of the recipe have written
+    SORTED_OUT                    optional: drop reasons by which it does its work, so that many of them are no failure and stop no run early
 
 A response technique (a module in tasks/responses/) offers
 
@@ -15,7 +19,7 @@ A response technique (a module in tasks/responses/) offers
 Modules are found by their folder; none is listed anywhere. The first line of a module's docstring is its purpose as `gristmill techniques` shows it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,6 +76,21 @@ class Ask(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Drawing:
+    """Which prompts of the recipe's own a technique starts from."""
+
+    techniques: tuple[str, ...]
+    """Whose prompts; each stands before it in the recipe."""
+    most: int | None
+    """How many it takes; None: all that there are."""
+
+
+def nothing_written(techniques: tuple[str, ...]) -> Iterator[Prompt]:
+    """Have no earlier prompts."""
+    return iter(())
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """What a technique starts from."""
 
@@ -81,6 +100,8 @@ class Opening:
     """The recipe's."""
     folder: Path
     """The recipe's folder: seed paths are relative to it."""
+    written: Callable[[tuple[str, ...]], Iterator[Prompt]] = nothing_written
+    """Of some techniques' names: the prompts that these have written in this run, before copies are taken out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ def served_keys(call_log: Path) -> list[str]:
     return [json.loads(line)["request_id"] for line in call_log.read_text(encoding="utf-8").splitlines()]
 
 
-def data_files(release: Path) -> Mapping[str, str]:
-    """Hash every Parquet file of a release."""
-    return {str(path.relative_to(release)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(release.rglob("*.parquet"))}
+def data_files(release: Path, *data_sets: str) -> Mapping[str, str]:
+    """Hash every Parquet file of a release, or of some of its data sets."""
+    paths = sorted(path for folder in data_sets or ("",) for path in (release / folder).rglob("*.parquet"))
+    return {str(path.relative_to(release)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}

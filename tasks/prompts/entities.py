@@ -20,6 +20,7 @@ from tasks.craft.wording import drop_text, fault_in_text, read_yes_no
 from tasks.technique import Ask, Made, Opening, Step
 
 NAME = "entities"
+SORTED_OUT = frozenset({"foreign_to_subject"})
 
 files = text_files
 items = count_texts

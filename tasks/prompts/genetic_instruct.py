@@ -2,7 +2,7 @@
 
 After arXiv 2407.21077 and the Nemotron-4 340B report (its 800K samples of code). A colony starts from problems drawn out of a file. In each
 generation every offspring is either a crossover (a new problem in the manner of several parents: wider) or a mutation (one parent
-rewritten: deeper); a model solves it, and a judge says whether problem and solution are fit. The fit join the colony and may be parents in the next
+rewritten: deeper); the responder solves it, and the judge says whether problem and solution are fit. The fit join the colony and may be parents in the next
 generation; the others are drops with the judge's reason. Colonies know nothing of each other: they are merged, and copies among them taken out,
 by the stage `screen`. The solutions are for the judge alone; answers are the recipe's responses.
 """
@@ -23,6 +23,7 @@ from schemas.errors import EngineError, EngineFault, RecipeError
 from schemas.identity import derive_seed
 from schemas.recipe import SamplingOptions, Share
 from schemas.records import Drop, Lineage, ModelUse, Prompt, WorkItem, drop_record, item_id, prompt_id
+from tasks.craft.hearing import JUDGE
 from tasks.craft.made import as_request, derive_prompt
 from tasks.craft.seedtexts import SeedText, SeedTexts, count_texts, read_texts, seed_item, text_files
 from tasks.craft.turns import between_marks
@@ -31,6 +32,7 @@ from tasks.technique import Ask, Made, Opening, Step, StepCalls, Told
 from tasks.verifiers.python_tests import find_code
 
 NAME = "genetic_instruct"
+SORTED_OUT = frozenset({"unfit"})
 
 Mutation = Literal["requirement", "rare_requirement", "reasoning", "wrong_lead", "complexity"]
 
@@ -74,7 +76,7 @@ class Options(SeedTexts):
     solution_sampling: SamplingOptions = SamplingOptions(temperature=0.0)
     """How the responder samples the solution that is judged."""
     judge_sampling: SamplingOptions = SamplingOptions(max_tokens=256, temperature=0.0)
-    """How the writer samples as the judge."""
+    """How the judge samples."""
 
     @model_validator(mode="after")
     def _has_enough_parents(self) -> "Options":
@@ -179,7 +181,7 @@ async def _judge(colony: _Colony, birth: _Birth, text: str, writer: ModelUse) ->
     solved = await colony.ask("responder", as_request(request), options.solution_sampling.sampling(), label=f"solve/{birth.label}")
     if options.language.casefold() == "python" and find_code(solved.completion.text) is None:
         return _lose(colony, birth, "solution_does_not_compile", solved, detail=text)
-    told = await colony.ask("writer", as_request(_fitness(text, solved.completion.text)), options.judge_sampling.sampling(), label=f"judge/{birth.label}")
+    told = await colony.ask(JUDGE, as_request(_fitness(text, solved.completion.text)), options.judge_sampling.sampling(), label=f"judge/{birth.label}")
     verdicts = _VERDICT.findall(told.completion.text)
     if len({one.casefold() for one in verdicts}) != 1:
         return _lose(colony, birth, "no_verdict", told, detail=text)
@@ -246,7 +248,7 @@ def _besides(options: Options) -> tuple[StepCalls, ...]:
     births = _births(options)
     return (
         StepCalls("responder", births, options.solution_sampling.sampling()),
-        StepCalls("writer", births, options.judge_sampling.sampling()),
+        StepCalls(JUDGE, births, options.judge_sampling.sampling()),
     )
 
 

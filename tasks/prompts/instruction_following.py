@@ -1,11 +1,13 @@
-"""Instructions with constraints that a program can verify, attached to prompts from a file; answers are judged by the verifier `ifeval`.
+"""Instructions with constraints that a program can verify, attached to prompts of the recipe's own or from a file; answers are judged by `ifeval`.
 
-A constraint that contradicts the prompt, or one beside it, is passed over where a program can tell (tasks/craft/clashes.py).
+The Nemotron-4 340B report (§3.2.1) attaches them to random synthetic prompts: `drawn_from` names the techniques that wrote these. A constraint that
+contradicts the prompt, or one beside it, is passed over where a program can tell (tasks/craft/clashes.py).
 """
 
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -13,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from schemas.engine import Sampling
 from schemas.identity import derive_seed
 from schemas.recipe import SamplingOptions
-from schemas.records import Drop, Message, Messages, Prompt, Reference, WorkItem, drop_record
+from schemas.records import Drop, Message, Messages, Prompt, Reference, WorkItem, drop_record, item_id
 from tasks.craft.branching import branch_item
 from tasks.craft.clashes import fits
 from tasks.craft.constraints import CONSTRAINTS, Constraint, draw_constraint
@@ -21,19 +23,27 @@ from tasks.craft.made import as_request, derive_prompt
 from tasks.craft.seedtexts import SeedTexts, count_texts, text_files, text_items
 from tasks.craft.wording import drop_text, fault_in_text
 from tasks.discovery import suggest
-from tasks.technique import Ask, Made, Opening, Step, Told
+from tasks.technique import Ask, Drawing, Made, Opening, Step, Told
 
 NAME = "instruction_following"
 
 Form = Literal["single", "multi_turn", "second_turn"]
 
-files = text_files
-items = count_texts
-
 
 class Options(SeedTexts):
-    """Which prompts, and which constraints."""
+    """Which prompts, and which constraints. The prompts are drawn from the recipe's own, or read from a file."""
 
+    drawn_from: tuple[str, ...] = ()
+    """Techniques that stand before this one in the recipe: prompts that they wrote, of one turn and with no known answer, drawn by stable hash."""
+    path: str = ""
+    """Where no `drawn_from` is given: a file (.jsonl, .jsonl.gz, .parquet, .csv or .csv.gz) or a folder of .txt and .md files, relative to the recipe's
+    folder."""
+    source: str = ""
+    """The name of the file's data set, for the rows' provenance and the data card."""
+    licence: str = ""
+    """Its licence by id; an unknown one is refused."""
+    limit: int | None = Field(None, ge=1)
+    """Prompts to draw, or texts to read from the start; default: all."""
     kinds: tuple[str, ...] = Field(CONSTRAINTS, min_length=1)
     """Kinds of constraint, by IFEval's ids."""
     per_seed: int = Field(1, ge=1)
@@ -59,6 +69,15 @@ class Options(SeedTexts):
         return kinds
 
     @model_validator(mode="after")
+    def _has_one_origin(self) -> "Options":
+        given = [name for name in ("path", "source", "licence") if getattr(self, name)]
+        if self.drawn_from and given:
+            raise ValueError(f"give drawn_from, or a file with {', '.join(given)}, not both")
+        if not self.drawn_from and len(given) < 3:
+            raise ValueError("say where the prompts are from: `drawn_from: [open_qa, …]`, or a file with path, source and licence")
+        return self
+
+    @model_validator(mode="after")
     def _has_enough_kinds(self) -> "Options":
         if self.per_seed * self.constraints > len(self.kinds):
             raise ValueError(f"per_seed x constraints is {self.per_seed * self.constraints}, but there are {len(self.kinds)} kinds")
@@ -67,9 +86,33 @@ class Options(SeedTexts):
         return self
 
 
+def files(options: Options, folder: Path) -> tuple[Path, ...]:
+    """Name the files whose bytes are part of the run's identity."""
+    return () if options.drawn_from else text_files(options, folder)
+
+
+def items(options: Options, folder: Path) -> int:
+    """Check the file, and count its texts."""
+    return count_texts(options, folder)
+
+
+def draws(options: Options) -> Drawing | None:
+    """Say which prompts of the recipe's own it starts from."""
+    return Drawing(options.drawn_from, options.limit) if options.drawn_from else None
+
+
 def start(options: Options, opening: Opening) -> Iterator[WorkItem]:
     """Give a work item for each prompt."""
-    return text_items(NAME, options, opening)
+    return _draw_items(options, opening) if options.drawn_from else text_items(NAME, options, opening)
+
+
+def _draw_items(options: Options, opening: Opening) -> Iterator[WorkItem]:
+    """Draw prompts by a hash of their ids and of this entry's forms, so that entries of other forms draw others. Sources and models go with them."""
+    written = {one.prompt_id: one for one in opening.written(options.drawn_from)}
+    fit = (one for one in written.values() if one.reference is None and [turn.role for turn in one.messages] == ["user"])
+    for one in sorted(fit, key=lambda one: derive_seed(NAME, *options.forms, one.prompt_id))[: options.limit]:
+        value, lineage = one.messages[0].content, replace(one.lineage, parent=one.prompt_id, operator="constraint")
+        yield WorkItem(item_id(NAME, 0, value, lineage), NAME, 0, value, lineage, one.provenance)
 
 
 async def attach(item: WorkItem, options: Options, ask: Ask) -> Made:

@@ -25,6 +25,7 @@ from tasks.discovery import find_module, suggest
 from tasks.technique import Ask, Made, Opening, Step
 
 NAME = "seeds"
+SORTED_OUT = frozenset({"duplicate_seed"})
 
 _SPEAKERS = {"human": "user", "gpt": "assistant", "bot": "assistant", "prompter": "user"}
 """Names that ShareGPT-like files give the roles."""

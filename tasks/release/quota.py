@@ -23,6 +23,8 @@ def _line(inputs: ReleaseInputs, name: str, asked: int, published: int) -> str:
     told = f"{name}: {asked:,} rows asked for, {published:,} published"
     if published == asked:
         return f"{told}; {answered:,} of {prompts:,} prompts were answered for them."
+    if answered < prompts:
+        return f"{told}: {answered:,} of {prompts:,} prompts have answers, and this run asks for no others. {_losses(inputs)}"
     return f"{told}: all {prompts:,} prompts that the recipe has left after screening were answered, and there are no more. {_losses(inputs)}"
 
 

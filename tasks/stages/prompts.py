@@ -1,7 +1,9 @@
 """Stage `prompts`: each technique's steps in turn, each step's items cut into shards, a Prefect task a shard."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from infra.storage import read_records, write_records
@@ -24,13 +26,15 @@ from tasks.technique import Made, Opening, Step
 def write_prompts(run: Run) -> list[Path]:
     """Run every technique; give the Parquet parts of the prompts they wrote."""
     HUB.stage_begins("prompts", shards=0, committed={})
-    parts = [part for number, technique in enumerate(run.loaded.prompts) for part in _run_technique(run, number, technique)]
+    parts: list[Path] = []
+    for number, technique in enumerate(run.loaded.prompts):
+        parts += _run_technique(run, number, technique, tuple(parts))
     HUB.stage_ends("prompts")
     return parts
 
 
-def _run_technique(run: Run, number: int, technique: LoadedTechnique) -> list[Path]:
-    opening = Opening(run.provenance, run.loaded.recipe.seed, run.loaded.path.parent)
+def _run_technique(run: Run, number: int, technique: LoadedTechnique, before: tuple[Path, ...]) -> list[Path]:
+    opening = Opening(run.provenance, run.loaded.recipe.seed, run.loaded.path.parent, partial(_read_written, before))
     base = f"prompts/{number}-{technique.name}"
     items: list[WorkItem] = list(technique.module.start(technique.options, opening))
     for index, step in enumerate(technique.module.STEPS):
@@ -47,6 +51,11 @@ def _run_technique(run: Run, number: int, technique: LoadedTechnique) -> list[Pa
         if not last:
             items = [item for part in parts for item in read_records(part, WorkItem)]
     return parts
+
+
+def _read_written(parts: tuple[Path, ...], techniques: tuple[str, ...]) -> Iterator[Prompt]:
+    """Read the prompts that some techniques have written."""
+    return (prompt for part in parts for prompt in read_records(part, Prompt) if prompt.technique in techniques)
 
 
 def _stop_crowded(run: Run, stage: str, upto: int) -> None:
@@ -112,6 +121,7 @@ def write_step_shard(run: Run, technique: LoadedTechnique, index: int, stage: st
                 lambda item: step.run(item, technique.options, RecordAsk(calls, run.cast, item.item_id, technique=name)),
                 gate=gate,
                 technique=lambda _: f"{name}/{step.name}",
+                sorted_out=getattr(technique.module, "SORTED_OUT", ()),
             )
         )
     results = [_settle(item, one, step, technique, index) for item, one in zip(items, made, strict=True)]

@@ -12,7 +12,7 @@ from schemas.run import ShardReport
 from tasks.catalogue import LoadedResponse
 from tasks.progress import HUB
 from tasks.purposes import purpose_of
-from tasks.ration import SPARED, is_spared
+from tasks.ration import SPARED, SPARED_REASON, is_spared
 from tasks.requeue.inherit import AGAIN, KEPT, goes_back_to, join_drops
 from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, hand_over, open_calls, run_records
 from tasks.run_state import Run
@@ -79,7 +79,7 @@ def respond_to(sample: Sample, calls: ShardCalls, cast: Cast) -> Awaitable[Conve
 def _spare(run: Run, shard: int, samples: list[Sample], started: float) -> ShardReport:
     """Let a shard's prompts go unanswered: there are as many rows as were asked for."""
     wanted = Counter(sample.prompt for sample in samples)
-    drops = [drop_record(prompt, stage="responses", reason="not_needed", detail=SPARED, rows=rows) for prompt, rows in wanted.items()]
+    drops = [drop_record(prompt, stage="responses", reason=SPARED_REASON, detail=SPARED, rows=rows) for prompt, rows in wanted.items()]
     write_records(run.folder.part("responses", shard), [], Conversation)
     write_records(run.folder.dropped("responses", shard), sorted(drops, key=lambda one: one.drop_id), Drop)
     report = ShardReport(len(samples), 0, tally(drops), seconds=time.monotonic() - started)
@@ -101,9 +101,14 @@ def list_samples(prompts: list[Prompt], responses: tuple[LoadedResponse, ...], s
 
 
 def leave_had_out(samples: list[Sample], folder: RunFolder, shard: int) -> tuple[list[Sample], list[Conversation]]:
-    """Of a requeue's samples, keep those whose drops come back; give the conversations that were had the first time, too."""
+    """Of a requeue's samples, keep those whose drops come back; give the conversations that were had the first time, too.
+
+    A drop of no sample is of all of its prompt's: one that was not needed.
+    """
     again = {(one.record_id, one.sample_index) for one in read_records(folder.part(AGAIN, shard), Drop)}
-    return [one for one in samples if (one.prompt.prompt_id, one.index) in again], read_records(folder.part(KEPT, shard), Conversation)
+    return [one for one in samples if again & {(one.prompt.prompt_id, one.index), (one.prompt.prompt_id, None)}], read_records(
+        folder.part(KEPT, shard), Conversation
+    )
 
 
 def _settle(sample: Sample, made: Conversation | Drop | Refused) -> Conversation | Drop:

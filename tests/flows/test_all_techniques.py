@@ -31,6 +31,7 @@ def test_the_recipe_of_all_techniques_publishes_each_of_them(factory: Factory) -
     assert seen(sft["verdict"].struct.field("verifier")) == of("verifiers")
     assert seen(pairs["judge"]) == of("judges")
     check_pairs(pairs)
+    check_prompts(prompts)
     check_twins(sft)
     manifest = json.loads((release / "manifest.json").read_text(encoding="utf-8"))
     check_accounts(manifest)
@@ -43,10 +44,14 @@ def of(kind: Kind) -> set[str]:
 
 
 def check_pairs(pairs: pl.DataFrame) -> None:
-    """A judge that was asked has its words on the row, for both orders and with its hand in the provenance; no other judge has."""
+    """A judge that was asked has its words on the row, for both orders and with its hand in the provenance; no other judge has.
+
+    Genetic Instruct's prompts have a judge's hand before there is any answer.
+    """
     for row in pairs.iter_rows(named=True):
         assert len(row["hearings"]) == (2 if row["judge"] in ASKED else 0)
-        assert ("judge" in {use["role"] for use in row["provenance"]["models"]}) == (row["judge"] in ASKED)
+        asked = row["judge"] in ASKED or row["technique"] == "genetic_instruct"
+        assert ("judge" in {use["role"] for use in row["provenance"]["models"]}) == asked
         if row["judge"] == "llm_pairwise":
             first, second = row["hearings"]
             assert first["order"] == second["order"][::-1]
@@ -55,6 +60,16 @@ def check_pairs(pairs: pl.DataFrame) -> None:
     assert seen(voted) == {"majority"}
     assert (pairs.filter(pl.col("judge").is_in(["ground_truth", "majority_vote"]))["difficulty"].struct.field("samples") > 1).all()
     assert pairs.group_by("prompt_id").len()["len"].max() <= 4  # type: ignore[operator]
+
+
+def check_prompts(prompts: pl.DataFrame) -> None:
+    """Genetic Instruct's survivors were found fit by the judge; constraints were put on prompts of the recipe's own, which are there beside them."""
+    bred = prompts.filter(pl.col("technique") == "genetic_instruct")
+    assert all({"writer", "responder", "judge"} == {use["role"] for use in row["models"]} for row in bred["provenance"])
+    drawn = prompts.filter((pl.col("technique") == "instruction_following") & (pl.col("lineage").struct.field("operator") == "constraint"))
+    assert len(drawn) > 0
+    assert seen(drawn["lineage"].struct.field("parent")) <= seen(prompts.filter(pl.col("technique").is_in(["open_qa", "writing"]))["prompt_id"])
+    assert all("writer" in {use["role"] for use in row["models"]} for row in drawn["provenance"])
 
 
 def check_twins(sft: pl.DataFrame) -> None:

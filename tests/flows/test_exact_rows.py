@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.faults.case import kill, wait_for
-from tests.harness import Factory, data_files
+from tests.harness import Factory, data_files, served_keys
 
 pytestmark = [pytest.mark.triton, pytest.mark.slow]
 
@@ -70,6 +70,48 @@ def test_a_recipe_gets_exactly_the_rows_that_it_asks_for_also_when_it_is_killed(
     assert manifest_of(resumed)["quota"] == manifest["quota"]
     assert dict(data_files(Path(resumed.json["path"]))) == dict(data_files(release))
     assert not list(again.data.glob("runs/*/trial"))
+
+
+def test_a_regrade_keeps_to_the_number_of_rows_and_says_why_there_are_fewer(factory: Factory, tmp_path: Path) -> None:
+    recipe = write(tmp_path, sft=15)
+    first = factory.call("run", str(recipe), "--json")
+    before, release = manifest_of(first), Path(first.json["path"])
+    same = factory.call("regrade", first.json["run_id"], "--json")
+    assert manifest_of(same)["quota"]["data_sets"] == before["quota"]["data_sets"]
+    assert manifest_of(same)["quota"]["answered"] == before["quota"]["answered"] < before["quota"]["prompts"]
+    assert dict(data_files(Path(same.json["path"]))) == dict(data_files(release))
+
+    write(tmp_path, sft=9)
+    fewer = factory.call("regrade", first.json["run_id"], "--json")
+    assert manifest_of(fewer)["quota"]["data_sets"]["sft"] == {"asked": 9, "published": 9, "met": True}
+    assert set(read(Path(fewer.json["path"]), "sft")["conversation_id"]) < set(read(release, "sft")["conversation_id"])
+
+    write(tmp_path, sft=60)
+    more = manifest_of(factory.call("regrade", first.json["run_id"], "--json"))
+    assert 15 <= more["quota"]["data_sets"]["sft"]["published"] < 60
+    assert f"{before['quota']['answered']} of {before['quota']['prompts']} prompts have answers, and this run asks for no others" in more["quota"]["lines"][0]
+
+
+def test_a_requeue_keeps_to_the_number_of_rows_and_answers_more_prompts_only_if_asked(factory: Factory, call_log: Path, tmp_path: Path) -> None:
+    recipe = write(tmp_path, sft=15)
+    first = factory.call("run", str(recipe), "--json")
+    before, run_id = manifest_of(first), first.json["run_id"]
+    served = len(served_keys(call_log))
+    for reason in ("pair/over_quota", "filter/refusal"):
+        same = factory.call("requeue", run_id, "--reason", reason, "--json")
+        assert manifest_of(same)["quota"]["data_sets"] == before["quota"]["data_sets"]
+        assert dict(data_files(Path(same.json["path"]), "sft", "preferences")) == dict(data_files(Path(first.json["path"]), "sft", "preferences"))
+    assert len(served_keys(call_log)) == served
+
+    write(tmp_path, sft=22)
+    done = factory.call("requeue", run_id, "--reason", "not_needed", "--json")
+    after = manifest_of(done)["quota"]
+    assert [one["met"] for one in after["data_sets"].values()] == [True, True]
+    assert len(read(Path(done.json["path"]), "sft")) == 22
+    assert before["quota"]["answered"] < after["answered"] <= after["prompts"]
+    asked = served_keys(call_log)
+    assert len(asked) > served
+    assert not set(asked[served:]) & set(asked[:served])
 
 
 def test_a_recipe_that_gets_fewer_rows_is_told_why(factory: Factory, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_genetic_instruct_keeps_the_whole_family_tree(tmp_path: Path) -> None:
         assert all((born[parent].generation or 0) < (lineage.generation or 0) for parent in lineage.parents if parent in born)
     assert {lineage.operator for lineage in born.values()} > {"crossover"}
     assert any(parent in born for lineage in born.values() for parent in lineage.parents)
-    assert [use.role for use in prompts[0].provenance.models] == ["writer", "responder", "writer"]
+    assert [use.role for use in prompts[0].provenance.models] == ["writer", "responder", "judge"]
 
 
 def test_genetic_instruct_is_the_same_whichever_answer_comes_first(tmp_path: Path) -> None:

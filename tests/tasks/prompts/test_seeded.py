@@ -3,19 +3,21 @@
 import asyncio
 import itertools
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from schemas.records import Prompt, WorkItem, prompt_id
+from schemas.records import Message, ModelUse, Prompt, Reference, WorkItem, prompt_id
 from tasks.craft.constraints import CONSTRAINTS, draw_constraint
 from tasks.craft.made import as_request
 from tasks.prompts import evolve, instruction_following, two_turn
 from tasks.technique import Made, Opening
 from tasks.verifiers import ifeval
-from tests.tasks.builders import A_RUN, ScriptedAsk, a_completion, answering
+from tests.tasks.builders import A_RUN, ScriptedAsk, a_completion, a_prompt, answering
 
 TERMS: dict[str, Any] = {"path": "texts.jsonl", "source": "own", "licence": "cc0-1.0"}
 
@@ -144,13 +146,41 @@ def test_instruction_following_lets_a_failed_answer_stand_for_all_its_prompts(tm
     assert [(drop.reason, drop.rows) for drop in made.drops] == [("truncated_prompt", 2)]
 
 
+def drawn(written: Sequence[Prompt], **more: Any) -> list[WorkItem]:
+    """Start from prompts of the run's own."""
+    options = instruction_following.Options.model_validate({"drawn_from": ["open_qa"]} | more)
+    return list(instruction_following.start(options, Opening(A_RUN, 0, Path(), lambda names: (one for one in written if one.technique in names))))
+
+
+def test_instruction_following_draws_from_prompts_that_the_recipe_wrote() -> None:
+    use = ModelUse("writer", "w", "1", "cc0-1.0", "triton/ensemble")
+    own = [replace(a_prompt(f"Why is number {n} odd?"), technique="open_qa", provenance=replace(A_RUN, models=(use,))) for n in range(40)]
+    others = [
+        replace(a_prompt("Not asked for?"), technique="math"),
+        replace(own[0], prompt_id="known", reference=Reference("final_number", "1")),
+        replace(own[1], prompt_id="turns", messages=(Message("user", "A"), Message("assistant", "B"), Message("user", "C"))),
+        own[2],  # written twice
+    ]
+    items = drawn([*own, *others], limit=10)
+    assert len({one.item_id for one in items}) == len(items) == 10
+    assert {one.lineage.parent for one in items} < {one.prompt_id for one in own}
+    assert all(one.provenance.models == (use,) and one.lineage.operator == "constraint" for one in items)
+    assert [one.value for one in drawn([*reversed(own)], limit=10)] == [one.value for one in items]
+    assert len(drawn([*own, *others])) == 40
+    assert {one.value for one in drawn(own, limit=10, forms=["multi_turn"])} != {one.value for one in items}
+    options = instruction_following.Options.model_validate({"drawn_from": ["open_qa"], "kinds": ["punctuation:no_comma"]})
+    (prompt,) = prompts(asyncio.run(instruction_following.attach(items[0], options, answering())))
+    assert prompt.messages[0].content == f"{items[0].value}\n\nUse no commas at all."
+    assert (prompt.lineage.parent, prompt.provenance.models) == (items[0].lineage.parent, (use,))
+
+
 @pytest.mark.parametrize("kind", CONSTRAINTS)
 def test_a_drawn_constraint_is_one_that_the_verifier_knows(kind: str) -> None:
     for seed in range(10):
-        drawn = draw_constraint(kind, seed)
-        assert drawn == draw_constraint(kind, seed)
-        assert "{" not in drawn.text
-        wanted = ifeval.Expected(instruction_id_list=[kind], kwargs=[drawn.arguments])
+        constraint = draw_constraint(kind, seed)
+        assert constraint == draw_constraint(kind, seed)
+        assert "{" not in constraint.text
+        wanted = ifeval.Expected(instruction_id_list=[kind], kwargs=[constraint.arguments])
         assert [one.instruction for one in ifeval.check("A plain reply.", wanted)] == [kind]
 
 
@@ -163,6 +193,8 @@ def test_a_drawn_constraint_is_one_that_the_verifier_knows(kind: str) -> None:
         (two_turn, {"max_tokens": 0}),
         (instruction_following, {"kinds": ["no:such"]}),
         (instruction_following, {"kinds": ["punctuation:no_comma"], "per_seed": 2}),
+        (instruction_following, {"drawn_from": ["open_qa"]}),
+        (instruction_following, {"source": ""}),
     ],
 )
 def test_seeded_techniques_refuse_options_that_make_no_sense(module: Any, more: dict[str, Any]) -> None:
