@@ -243,6 +243,10 @@ class SplitOptions(Strict):
 
     preference_share: float = Field(0.5, gt=0, lt=1)
     """Share of prompts whose answers become preferences alone, by stable hash of the prompt's id; the others' become instruction data alone."""
+    sft: tuple[str, ...] = ()
+    """Prompt techniques whose prompts are not parted: all for instruction data."""
+    preferences: tuple[str, ...] = ()
+    """Prompt techniques whose prompts are not parted: all for preferences."""
 
 
 class RowsOptions(Strict):

@@ -338,6 +338,8 @@ def _fingerprint(loaded: LoadedRecipe) -> str:
 
 _LATER: tuple[tuple[str, str, Any], ...] = (
     ("", "use", "training"),
+    ("split", "sft", []),
+    ("split", "preferences", []),
     ("", "split", None),
     ("", "diversity", None),
     ("release", "rows", None),

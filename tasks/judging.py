@@ -1,20 +1,26 @@
 """Asks language models as judges about the answers to one prompt: only of pairs on which no earlier judge has an opinion, and only while pairs are wanted.
 
+Of a prompt that is for instruction data alone none are.
+
 What they said is handed to tasks/pairing.py, which decides as if it had always been known.
 """
 
 from collections.abc import Sequence
 
-from schemas.recipe import PairOptions
+from schemas.recipe import PairOptions, Recipe
 from schemas.records import Conversation
 from tasks.catalogue import LoadedJudge
 from tasks.judges import Heard
-from tasks.pairing import Hearings, comparable_pairs, judge_pair, judge_pairs, select_pairs
+from tasks.pairing import NOTHING_HEARD, Hearings, comparable_pairs, judge_pair, judge_pairs, select_pairs
+from tasks.purposes import purpose_of
 from tasks.technique import Ask
 
 
-async def hear_judges(conversations: Sequence[Conversation], options: PairOptions, judges: Sequence[LoadedJudge], ask: Ask) -> Hearings:
+async def hear_judges(conversations: Sequence[Conversation], recipe: Recipe, judges: Sequence[LoadedJudge], ask: Ask) -> Hearings:
     """Ask the judges that ask, in the recipe's order; a later one is asked about what the earlier ones left open."""
+    options = recipe.pairs
+    if options is None or not conversations or purpose_of(conversations[0], recipe.split) == "sft":
+        return NOTHING_HEARD
     heard: dict[tuple[int, str, str, str], Heard] = {}
     for rank, judge in enumerate(judges):
         if not judge.asks:

@@ -53,7 +53,7 @@ class JudgedPair:
 
 def settle(conversations: Sequence[Conversation], recipe: Recipe, judges: Sequence[LoadedJudge], heard: Hearings = NOTHING_HEARD) -> Settlement:
     """Settle the answers to one prompt as a recipe says."""
-    purpose = purpose_of(conversations[0].prompt_id, conversations[0].lineage, recipe.split) if conversations else "both"
+    purpose = purpose_of(conversations[0], recipe.split) if conversations else "both"
     sft = select_sft(conversations, recipe.sft) if recipe.sft and purpose != "preferences" else ()
     preferences = pair(conversations, recipe.pairs, judges, heard) if recipe.pairs and purpose != "sft" else ()
     return Settlement(sft, preferences, leftovers(conversations, sft, preferences, heard))

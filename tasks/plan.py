@@ -92,8 +92,7 @@ def plan(loaded: LoadedRecipe, settings: Settings, *, check: bool = True) -> Pla
 
 def _prompts_of(response: LoadedResponse, loaded: LoadedRecipe) -> int:
     """Count the prompts that a response entry answers; of a set under `split`, the share that is to be expected."""
-    requested = sum(one.requested for one in loaded.prompts if response.answers(one.name))
-    return round(requested * share_of(response.serves, loaded.recipe))
+    return round(sum(one.requested * share_of(response.serves, one.name, loaded.recipe.split) for one in loaded.prompts if response.answers(one.name)))
 
 
 def plan_calls(loaded: LoadedRecipe) -> list[PlannedCalls]:
@@ -137,14 +136,16 @@ def _plan_response(one: LoadedResponse, rows: int, loaded: LoadedRecipe) -> list
 
 
 def _plan_judges(loaded: LoadedRecipe) -> list[PlannedCalls]:
-    """Bound the questions to language models as judges: as if every earlier judge left all pairs of every prompt open."""
+    """Bound the questions to language models as judges: as if every earlier judge left all pairs of every prompt that is for preferences open."""
     planned = []
     for judge in loaded.judges:
         for role, sampling in judge.module.samplings(judge.options) if judge.asks else ():
             calls, read = 0, 0
             for one in loaded.prompts:
-                answers = [_length(response) for response in loaded.responses if response.answers(one.name) for _ in range(response.samples)]
-                asked = one.requested * int(judge.module.calls(judge.options, len(answers)))
+                answering = [response for response in loaded.responses if response.answers(one.name) and response.serves in (None, "preferences")]
+                answers = [_length(response) for response in answering for _ in range(response.samples)]
+                compared = round(one.requested * share_of("preferences", one.name, loaded.recipe.split))
+                asked = compared * int(judge.module.calls(judge.options, len(answers)))
                 calls, read = calls + asked, read + asked * (PROMPT_TOKENS + sum(sorted(answers)[-_SHOWN:]))
             read = min(read, calls * max(1, judge.options.context_tokens - sampling.max_tokens))
             planned.append(PlannedCalls("pair", judge.name, role, loaded.cards[role].id, calls, read, calls * sampling.max_tokens))

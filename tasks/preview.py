@@ -29,7 +29,7 @@ from tasks.decontamination.screening import drop_contaminated_prompts
 from tasks.filtering import filter_conversations
 from tasks.grading import reduction_of, settle_grade
 from tasks.judging import hear_judges
-from tasks.pairing import NOTHING_HEARD, Hearings
+from tasks.pairing import Hearings
 from tasks.pairing import settle as settle_answers
 from tasks.rollout import NOBODY, Cast, RecordAsk, Refused, ShardCalls, Whose, run_records
 from tasks.run_state import check_engines, open_addresses
@@ -283,11 +283,8 @@ def _settle(desk: _Desk, prompt: Prompt, scored: Sequence[Conversation], answere
 
 def _hear(desk: _Desk, prompt: Prompt, answers: Sequence[Conversation]) -> Hearings:
     """Ask the judges that ask language models."""
-    options = desk.loaded.recipe.pairs
-    if options is None:
-        return NOTHING_HEARD
     calls = desk.watch([prompt.prompt_id])[0]
-    return desk.session.run(hear_judges(answers, options, desk.loaded.judges, RecordAsk(calls, desk.cast, prompt.prompt_id)))
+    return desk.session.run(hear_judges(answers, desk.loaded.recipe, desk.loaded.judges, RecordAsk(calls, desk.cast, prompt.prompt_id)))
 
 
 def _fates(sft: Sequence[Conversation], preferences: Sequence[Preference], drops: Sequence[Drop]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from schemas.errors import GristmillError, RecipeError
 from schemas.licences import find_licence, refuse_use
 from schemas.model_card import ModelCard
-from schemas.recipe import explain
+from schemas.recipe import SplitOptions, explain
 from tasks.discovery import suggest
 from tasks.grading import reduction_of
 
@@ -168,6 +168,21 @@ def _check_sets(loaded: "LoadedRecipe", faults: Faults) -> None:
     for purpose in ("sft", "preferences") if recipe.split else ():
         if not any(response.serves in (None, purpose) for response in loaded.responses):
             faults.add("responses", f"nothing answers the prompts for {purpose}: each entry `serves` the other set")
+    if recipe.split:
+        _check_unparted(loaded, recipe.split, faults)
+
+
+def _check_unparted(loaded: "LoadedRecipe", split: SplitOptions, faults: Faults) -> None:
+    """Check the techniques whose prompts are all for one set: they are there, and something answers them for it."""
+    made = tuple(dict.fromkeys(one.name for one in loaded.prompts))
+    for purpose, other in (("sft", split.preferences), ("preferences", split.sft)):
+        for name in getattr(split, purpose):
+            if name not in made:
+                faults.add(f"split.{purpose}", f"{name!r} is no prompt technique of this recipe: {suggest(name, made)}")
+            elif name in other:
+                faults.add(f"split.{purpose}", f"{name!r} is named for both sets")
+            elif not any(one.answers(name) and one.serves in (None, purpose) for one in loaded.responses):
+                faults.add(f"split.{purpose}", f"nothing in responses answers the prompts of {name} for {purpose}")
 
 
 def _check_rows(loaded: "LoadedRecipe", faults: Faults) -> None:

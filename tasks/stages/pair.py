@@ -66,15 +66,14 @@ def _hear(
     job: Job, shard: int, groups: Sequence[tuple[Conversation, ...]], recipe: Recipe, judges: tuple[LoadedJudge, ...]
 ) -> tuple[list[Hearings], ShardCalls | None]:
     """Ask the judges that ask language models about each prompt's answers; where the recipe names none, nothing is opened."""
-    options = recipe.pairs
-    if options is None or not any(judge.asks for judge in judges):
+    if recipe.pairs is None or not any(judge.asks for judge in judges):
         return [NOTHING_HEARD] * len(groups), None
     session = shared_session(job.settings, job.addresses)
     gate = job.allowance.gate
     calls, journal = open_calls(session, job.folder, "pair", shard, [group[0].prompt_id for group in groups], gate=gate)
 
     def hear(group: tuple[Conversation, ...]) -> Awaitable[Hearings]:
-        return hear_judges(group, options, judges, RecordAsk(calls, job.cast, group[0].prompt_id, technique="judges"))
+        return hear_judges(group, recipe, judges, RecordAsk(calls, job.cast, group[0].prompt_id, technique="judges"))
 
     with journal, metered(session):
         heard = session.run(run_records(groups, hear, gate=gate, technique=lambda _: "judges"))

@@ -21,6 +21,9 @@ from tasks.stages.fan_out import on_prefect, shard_task, traced
 from tasks.tally import tally
 from tasks.technique import Made, Opening, Step
 
+_MOST_OUTPUTS = 16_384
+"""Outputs of one shard of a step: it is in memory whole, and a colony of Genetic Instruct, one item, may have thousands of offspring."""
+
 
 @traced
 def write_prompts(run: Run) -> list[Path]:
@@ -39,7 +42,7 @@ def _run_technique(run: Run, number: int, technique: LoadedTechnique, before: tu
     items: list[WorkItem] = list(technique.module.start(technique.options, opening))
     for index, step in enumerate(technique.module.STEPS):
         name = f"{base}/{index}-{step.name}"
-        shards = _cut(run, name, items)
+        shards = _cut(run, name, items, step.yields(technique.options))
         committed = run.committed(name, shards)
         HUB.stage_grows("prompts", shards=shards, committed={n: share_of_stage(r, technique, index) for n, r in committed.items()})
         last = index == len(technique.module.STEPS) - 1
@@ -92,9 +95,14 @@ def _leave_alone(run: Run, stage: str, shard: int, items: list[WorkItem], rows: 
     return kept, [drop_record(one, stage="prompts", reason="diversity_budget", detail=why + " / ".join(cell_of(one.lineage, depth)), rows=rows) for one in out]
 
 
-def _cut(run: Run, name: str, items: list[WorkItem]) -> int:
-    """Write a step's items into input parts, sorted by id, and say how many."""
-    size = run.loaded.recipe.shard_records
+def items_a_shard(shard_records: int, yields: int) -> int:
+    """Say how many items a shard of a step has, each of which yields so many outputs."""
+    return max(1, min(shard_records, _MOST_OUTPUTS // yields))
+
+
+def _cut(run: Run, name: str, items: list[WorkItem], yields: int) -> int:
+    """Write a step's items, each of which yields so many outputs, into input parts, sorted by id, and say how many."""
+    size = items_a_shard(run.loaded.recipe.shard_records, yields)
     items = sorted({item.item_id: item for item in items}.values(), key=lambda item: item.item_id)
     shards = -(-len(items) // size)
     for shard in range(shards):

@@ -13,6 +13,7 @@ from infra.storage import RunFolder
 from infra.trees import link_tree, remove_tree
 from schemas.records import STAGES
 from schemas.run import ShardReport
+from tasks.catalogue import LoadedRecipe
 from tasks.progress import HUB
 from tasks.purposes import share_of
 from tasks.ration import SPARED_REASON, Cutoffs, Decision, Round, find_cutoff, first_shards, keep_decision, next_shards, read_decision
@@ -76,7 +77,12 @@ def _bounds(run: Run, wanted: Mapping[str, int], shards: int) -> tuple[int, int]
         before = _answered(run, requeue.source.run_id, shards)
         return before, shards if requeue.names("responses", SPARED_REASON) else before
     prompts = count_rows(run.folder.parts("screen"))
-    return first_shards(wanted, {name: prompts * share_of(name, run.loaded.recipe) for name in wanted}, shards=shards), shards
+    return first_shards(wanted, {name: prompts * _share(run.loaded, name) for name in wanted}, shards=shards), shards
+
+
+def _share(loaded: LoadedRecipe, data_set: str) -> float:
+    """Say which share of all prompts may come to rows of a data set."""
+    return sum(one.requested * share_of(data_set, one.name, loaded.recipe.split) for one in loaded.prompts) / sum(one.requested for one in loaded.prompts)
 
 
 def _answered(run: Run, run_id: str, shards: int) -> int:

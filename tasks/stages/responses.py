@@ -92,7 +92,7 @@ def list_samples(prompts: list[Prompt], responses: tuple[LoadedResponse, ...], s
     """List the conversations to be had over some prompts."""
     samples: list[Sample] = []
     for prompt in prompts:
-        index, purpose = 0, purpose_of(prompt.prompt_id, prompt.lineage, split)
+        index, purpose = 0, purpose_of(prompt, split)
         for response in responses:
             if response.answers(prompt.technique) and response.serves_for(purpose):
                 samples.extend(Sample(prompt, response, index + nth) for nth in range(response.samples))

@@ -48,6 +48,13 @@ def test_load_recipe_counts_what_is_requested(tmp_path: Path) -> None:
     assert [(one.name, one.items, one.requested) for one in loaded.prompts] == [("open_qa", 1, 30), ("seeds", 2, 2)]
 
 
+def test_load_recipe_counts_prompts_drawn_from_those_of_its_own(tmp_path: Path) -> None:
+    drawn = {"technique": "instruction_following", "drawn_from": ["open_qa"], "per_seed": 2}
+    loaded = load(tmp_path, prompts=[a_recipe()["prompts"][0], drawn, drawn | {"limit": 7}])
+    assert [(one.items, one.requested) for one in loaded.prompts] == [(1, 30), (30, 60), (7, 14)]
+    assert loaded.prompt_roles() == {"writer"}
+
+
 def test_loaded_recipe_tells_roles_samplings_and_the_longest_prompt(tmp_path: Path) -> None:
     loaded = load(tmp_path)
     assert [(role, sampling.max_tokens) for role, sampling in loaded.samplings()] == [("writer", 1024), ("responder", 500)]
@@ -72,6 +79,20 @@ def test_load_recipe_gives_filters_the_recipes_language(tmp_path: Path) -> None:
 
 
 WRONG = {
+    "drawn from what is not written yet": (
+        {"prompts": [{"technique": "instruction_following", "drawn_from": ["open_qa"]}, {"technique": "open_qa"}]},
+        "prompts.0: no technique before this one writes the prompts of 'open_qa': there are none",
+    ),
+    "drawn from a file, too": (
+        {"prompts": [{"technique": "open_qa"}, {"technique": "instruction_following", "drawn_from": ["open_qa"], "path": "x.jsonl"}]},
+        "prompts.1: give drawn_from, or a file with path, not both",
+    ),
+    "split by no technique": ({"split": {"sft": ["math"]}}, "split.sft: 'math' is no prompt technique of this recipe: there are open_qa"),
+    "split for both": ({"split": {"sft": ["open_qa"], "preferences": ["open_qa"]}}, "split.sft: 'open_qa' is named for both sets"),
+    "split without answers": (
+        {"split": {"sft": ["open_qa"]}, "responses": [{"technique": "answer", "serves": "preferences"}]},
+        "split.sft: nothing in responses answers the prompts of open_qa for sft",
+    ),
     "unknown technique": (
         {"prompts": [{"technique": "open_aq"}]},
         "prompts.0: unknown prompt technique 'open_aq': did you mean 'open_qa'? there are ",

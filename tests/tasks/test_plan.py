@@ -8,8 +8,9 @@ import pytest
 from infra.settings import read_settings
 from schemas.engine import EngineFacts
 from schemas.errors import EngineError
-from tasks.catalogue import load_recipe
+from tasks.catalogue import LoadedRecipe, load_recipe
 from tasks.plan import Plan, plan
+from tasks.purposes import share_of
 from tasks.run_state import refuse_unable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +89,11 @@ def test_raw_prompts_are_planned_and_refused_where_an_engine_would_put_them_into
     refuse_unable(loaded, {card: replace(facts, options=facts.options | {"raw"}) for card, facts in chat.items()})
 
 
+def _expected(loaded: LoadedRecipe, purpose: str, *, apart_from: str = "") -> float:
+    """Count the prompts that are for a purpose."""
+    return sum(one.requested * share_of(purpose, one.name, loaded.recipe.split) for one in loaded.prompts if one.name != apart_from)
+
+
 def test_the_reports_recipe_is_planned_whole_and_adds_up_with_no_engine_there(tmp_path: Path) -> None:
     loaded = load_recipe(ROOT / "recipes" / "nemotron4-340b.yaml")
     planned = plan(loaded, read_settings(data=tmp_path), check=False)
@@ -98,6 +104,9 @@ def test_the_reports_recipe_is_planned_whole_and_adds_up_with_no_engine_there(tm
     assert dict(calls)["open_qa/questions"] == 3_000
     assert sum(count for name, count in calls if name == "math/problems") == 17_000
     assert dict(calls)["coding/problems"] == 3 * 12_000
+    assert sum(one.requested for one in loaded.prompts if one.name == "genetic_instruct") == 800_000
+    assert _expected(loaded, "sft", apart_from="genetic_instruct") >= 200_000
+    assert _expected(loaded, "preferences") >= 300_000
     assert planned.total.calls == sum(one.calls for one in planned.calls)
     assert planned.total.completion_tokens == sum(one.completion_tokens for one in planned.calls)
     assert planned.prompts == sum(one.requested for one in loaded.prompts)

@@ -9,7 +9,7 @@ from infra.storage import RunFolder, write_records
 from schemas.recipe import SplitOptions
 from schemas.records import Conversation, Lineage
 from tasks.pairing import Settlement, settle
-from tasks.purposes import purpose_of
+from tasks.purposes import purpose_of, share_of
 from tasks.ration import Cutoffs, Decision, Round, find_cutoff, first_shards, is_spared, keep_decision, next_shards, read_cutoffs, read_decision, trim
 from tests.tasks.builders import a_conversation, a_prompt, rewarded
 from tests.tasks.test_pairing import BY_REWARD, a_recipe
@@ -79,18 +79,28 @@ def test_a_decision_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_prompts_fall_into_two_sets_by_stable_hash() -> None:
     split = SplitOptions(preference_share=0.3)
-    ids = [a_prompt(f"Question {number}?").prompt_id for number in range(2000)]
-    found = [purpose_of(one, Lineage(), split) for one in ids]
-    assert found == [purpose_of(one, Lineage(), split) for one in ids]
-    assert 0.26 < found.count("preferences") / len(ids) < 0.34
+    prompts = [a_prompt(f"Question {number}?") for number in range(2000)]
+    found = [purpose_of(one, split) for one in prompts]
+    assert found == [purpose_of(one, split) for one in prompts]
+    assert 0.26 < found.count("preferences") / len(prompts) < 0.34
     assert set(found) == {"sft", "preferences"}
 
 
-@pytest.mark.parametrize("split", [None, SplitOptions(preference_share=0.01)])
+@pytest.mark.parametrize("purpose", ["sft", "preferences"])
+def test_a_technique_may_be_for_one_set_alone(purpose: str) -> None:
+    split = SplitOptions.model_validate({purpose: ["seeds"]})
+    prompts = [a_prompt(f"Question {number}?") for number in range(200)]
+    assert {purpose_of(one, split) for one in prompts} == {purpose}
+    assert {purpose_of(replace(one, technique="math"), split) for one in prompts} == {"sft", "preferences"}
+    assert [share_of(asked, "seeds", split) for asked in (purpose, None)] == [1.0, 1.0]
+    assert share_of("sft", "seeds", split) + share_of("preferences", "seeds", split) == 1.0
+
+
+@pytest.mark.parametrize("split", [None, SplitOptions(preference_share=0.01), SplitOptions(sft=("seeds",))])
 def test_unsafe_prompts_are_for_preferences_alone(split: SplitOptions | None) -> None:
-    ids = [a_prompt(f"Question {number}?").prompt_id for number in range(200)]
-    assert {purpose_of(one, Lineage(unsafe=True), split) for one in ids} == {"preferences"}
-    assert purpose_of(ids[0], Lineage(), None) == "both"
+    prompts = [a_prompt(f"Question {number}?") for number in range(200)]
+    assert {purpose_of(replace(one, lineage=Lineage(unsafe=True)), split) for one in prompts} == {"preferences"}
+    assert purpose_of(prompts[0], None) == "both"
 
 
 def test_a_prompt_is_settled_for_its_own_set_alone() -> None:

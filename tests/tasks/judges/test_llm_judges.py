@@ -126,7 +126,7 @@ def test_rubric_rates_all_answers_at_once() -> None:
 
 def hear(answers: list[Conversation], options: PairOptions, *judges: LoadedJudge, script: Callable[[str, str], str] = honest) -> tuple[ScriptedAsk, list[str]]:
     ask = ScriptedAsk(script)
-    heard = asyncio.run(hear_judges(answers, options, judges, ask))
+    heard = asyncio.run(hear_judges(answers, a_recipe(pairs=options), judges, ask))
     return ask, [one.judge for one in pair(answers, options, judges, heard)]
 
 
@@ -153,6 +153,13 @@ def test_a_language_model_is_never_asked_about_two_answers_of_which_none_may_be_
     assert hear(answers, PairOptions(), PAIRWISE)[0].asked == []
 
 
+def test_a_language_model_is_asked_nothing_about_a_prompt_for_instruction_data_alone() -> None:
+    technique, ask = GOOD.technique, ScriptedAsk(honest)
+    assert asyncio.run(hear_judges([GOOD, POOR], a_recipe(split={"sft": [technique]}), [PAIRWISE], ask)) == {}
+    assert ask.asked == []
+    assert asyncio.run(hear_judges([GOOD, POOR], a_recipe(split={"preferences": [technique]}), [PAIRWISE], ask))
+
+
 def test_a_second_judge_that_asks_is_asked_about_what_the_first_left_open() -> None:
     def muddled(label: str, request: str) -> str:
         return rating(label, request) if "rubric" in label else "Who knows."
@@ -163,14 +170,14 @@ def test_a_second_judge_that_asks_is_asked_about_what_the_first_left_open() -> N
 
 
 def test_the_pair_carries_what_the_judge_said_and_who_it_was() -> None:
-    heard = asyncio.run(hear_judges([GOOD, POOR], PairOptions(), [PAIRWISE], ScriptedAsk(honest)))
+    heard = asyncio.run(hear_judges([GOOD, POOR], a_recipe(), [PAIRWISE], ScriptedAsk(honest)))
     made = pair([GOOD, POOR], PairOptions(), [PAIRWISE], heard)[0]
     assert [one.verdict for one in made.hearings] == [GOOD.conversation_id] * 2
     assert {use.role for use in made.provenance.models} == {"responder", "judge"}
 
 
 def test_answers_left_over_say_what_the_judge_made_of_them() -> None:
-    heard = asyncio.run(hear_judges([GOOD, POOR], PairOptions(), [PAIRWISE], ScriptedAsk(lambda label, text: "Verdict: B")))
+    heard = asyncio.run(hear_judges([GOOD, POOR], a_recipe(), [PAIRWISE], ScriptedAsk(lambda label, text: "Verdict: B")))
     settled = settle([GOOD, POOR], a_recipe(sft=None), [PAIRWISE], heard)
     assert [(drop.reason, drop.detail) for drop in settled.drops] == [("no_contrast", "llm_pairwise: 1 inconsistent")] * 2
 
