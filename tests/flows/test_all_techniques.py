@@ -31,7 +31,7 @@ def test_the_recipe_of_all_techniques_publishes_each_of_them(factory: Factory) -
     assert seen(sft["verdict"].struct.field("verifier")) == of("verifiers")
     assert seen(pairs["judge"]) == of("judges")
     check_pairs(pairs)
-    check_prompts(prompts)
+    check_prompts(prompts, pl.read_parquet(release / "dropped" / "**" / "*.parquet"))
     check_twins(sft)
     manifest = json.loads((release / "manifest.json").read_text(encoding="utf-8"))
     check_accounts(manifest)
@@ -62,13 +62,14 @@ def check_pairs(pairs: pl.DataFrame) -> None:
     assert pairs.group_by("prompt_id").len()["len"].max() <= 4  # type: ignore[operator]
 
 
-def check_prompts(prompts: pl.DataFrame) -> None:
-    """Genetic Instruct's survivors were found fit by the judge; constraints were put on prompts of the recipe's own, which are there beside them."""
+def check_prompts(prompts: pl.DataFrame, dropped: pl.DataFrame) -> None:
+    """Genetic Instruct's survivors were found fit by the judge; constraints were put on prompts of the recipe's own, which stand beside them."""
     bred = prompts.filter(pl.col("technique") == "genetic_instruct")
     assert all({"writer", "responder", "judge"} == {use["role"] for use in row["models"]} for row in bred["provenance"])
     drawn = prompts.filter((pl.col("technique") == "instruction_following") & (pl.col("lineage").struct.field("operator") == "constraint"))
     assert len(drawn) > 0
-    assert seen(drawn["lineage"].struct.field("parent")) <= seen(prompts.filter(pl.col("technique").is_in(["open_qa", "writing"]))["prompt_id"])
+    beside = seen(prompts.filter(pl.col("technique").is_in(["open_qa", "writing"]))["prompt_id"]) | seen(dropped["record_id"])
+    assert seen(drawn["lineage"].struct.field("parent")) <= beside
     assert all("writer" in {use["role"] for use in row["models"]} for row in drawn["provenance"])
 
 

@@ -15,7 +15,7 @@ from tasks.release.inputs import ReleaseInputs, read_inputs
 from tasks.report import gather_facts, write_report
 from tasks.report.scores import SAMPLE_ROWS, gather_scores
 from tasks.report.text import LIMIT, compact, duration, show
-from tests.tasks.release_builders import LLAMA, a_conversation, a_provenance, a_recipe, some_inputs, write_parts
+from tests.tasks.release_builders import LLAMA, a_conversation, a_pair, a_provenance, a_recipe, some_inputs, write_parts
 
 HOSTILE = "</script></p><script>alert('x')</script><img src=x onerror=\"alert(1)\"> & {{ 7*7 }} \u202egnp.exe\u202c"
 VOID = {"meta", "br", "img", "link", "input"}
@@ -139,6 +139,21 @@ def test_report_shows_pairs_side_by_side(tmp_path: Path) -> None:
     html = a_report(some_inputs(tmp_path))
 
     assert html.count('class="turn chosen"') == html.count('class="turn rejected"') == 3
+
+
+def test_report_tells_of_each_judge_whether_the_longer_answer_wins_also_where_nothing_was_scored(tmp_path: Path) -> None:
+    sides = [("rubric", "A long answer, the better one.", "Short."), ("rubric", "No.", "Twelve chars"), ("llm_pairwise", "Yes, it is.", "Nay.")]
+    pairs = [
+        a_pair(number, judge=judge, margin=None, chosen=(Message("assistant", better),), rejected=(Message("assistant", worse),))
+        for number, (judge, better, worse) in enumerate(sides)
+    ]
+    inputs = replace(some_inputs(tmp_path, pairs=pairs), scored=())
+
+    text = re.sub(r"\s+", " ", Page(a_report(inputs)).text)
+
+    assert "No answer was scored." in text
+    assert "in 67 % the chosen one is the longer" in text
+    assert "llm_pairwise1114100 % rubric216950 %" in text  # pairs, characters chosen and rejected, longer chosen
 
 
 def test_report_of_a_run_that_has_made_nothing(tmp_path: Path) -> None:
