@@ -10,7 +10,7 @@ import pytest
 from tests.faults.case import kill, wait_for
 from tests.harness import Factory, data_files, served_keys
 
-pytestmark = [pytest.mark.triton, pytest.mark.slow]
+pytestmark = [pytest.mark.triton, pytest.mark.slow, pytest.mark.timeout(900)]
 
 RECIPE = """
 name: exact

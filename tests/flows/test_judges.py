@@ -16,7 +16,7 @@ from schemas.model_card import CARDS
 from tests.faults.case import journalled, kept_calls, kill, wait_for
 from tests.harness import Factory, data_files, engines_of, served_keys
 
-pytestmark = [pytest.mark.triton, pytest.mark.slow]
+pytestmark = [pytest.mark.triton, pytest.mark.slow, pytest.mark.timeout(900)]
 
 JUDGED = """
 name: judged

@@ -1,6 +1,9 @@
+import ast
 import json
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,35 +87,51 @@ def rows(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (DATA / name).read_text("utf-8").splitlines()]
 
 
-def human_eval() -> list[tuple[str, str, str]]:
-    """Answer, an answer broken on purpose, and expected value."""
-    return [
-        (
-            row["prompt"] + row["canonical_solution"],
-            row["prompt"] + "    return object()\n",
-            expect(row["test"], entry_point=row["entry_point"]),
-        )
-        for row in rows("humaneval.jsonl")
-    ]
+@dataclass(frozen=True)
+class Task:
+    """One task of a benchmark."""
+
+    solution: str
+    expected: str
+
+    @property
+    def broken(self) -> str:
+        """The solution with every function of it made to give what no test can want."""
+        return self.solution + "".join(f"\n\ndef {name}(*given, **named):\n    return object()\n" for name in self.functions)
+
+    def put_to(self, other: "Task") -> str:
+        """The solution, under the name that another task's tests call."""
+        return self.solution + "".join(f"\n\n{name} = {self.functions[-1]}\n" for name in other.functions[-1:] if self.functions)
+
+    @property
+    def functions(self) -> list[str]:
+        with warnings.catch_warnings(action="ignore"):  # of escapes in the benchmark's own code
+            return [node.name for node in ast.parse(self.solution).body if isinstance(node, ast.FunctionDef)]
 
 
-def mbpp() -> list[tuple[str, str, str]]:
-    """Answer, another task's answer, and expected value."""
-    tasks = rows("mbpp.jsonl")
-    return [
-        (f"```python\n{row['code']}\n```", tasks[at - 1]["code"], expect("\n".join(row["test_list"]), setup=row["test_setup_code"]))
-        for at, row in enumerate(tasks)
-        if row["reference_result"] == "pass"
-    ]
+def human_eval() -> list[Task]:
+    return [Task(row["prompt"] + row["canonical_solution"], expect(row["test"], entry_point=row["entry_point"])) for row in rows("humaneval.jsonl")]
+
+
+def mbpp() -> list[Task]:
+    passing = [row for row in rows("mbpp.jsonl") if row["reference_result"] == "pass"]
+    return [Task(row["code"], expect("\n".join(row["test_list"]), setup=row["test_setup_code"])) for row in passing]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("cases", "count"), [(human_eval, 102), (mbpp, 456)])
-def test_verify_passes_every_reference_solution_and_fails_every_broken_one(cases: Any, count: int) -> None:
-    given = cases()
+@pytest.mark.parametrize(("tasks", "count", "same"), [(human_eval, 102, []), (mbpp, 456, ["add_list = sum_list"])], ids=["humaneval", "mbpp"])
+def test_verify_passes_every_reference_solution_and_fails_every_broken_or_crossed_one(tasks: Any, count: int, same: list[str]) -> None:
+    """Each solution whole, broken on purpose, and put to the tests of the task after it under the name that those call.
+
+    Once, two neighbours ask for the same: to add two lists, item by item.
+    """
+    given: list[Task] = tasks()
+    whole = [(f"```python\n{one.solution}\n```", one.expected) for one in given]
+    broken = [(one.broken, one.expected) for one in given]
+    crossed = [(one.put_to(other), other.expected) for one, other in zip(given, [*given[1:], given[0]], strict=True)]
     with ThreadPoolExecutor(2) as pool:
-        good = list(pool.map(lambda case: verify(case[0], case[2]), given))
-        bad = list(pool.map(lambda case: verify(case[1], case[2]), given))
+        good = list(pool.map(lambda case: verify(*case), whole))
+        bad = list(pool.map(lambda case: verify(*case), broken + crossed))
     assert [verdict.detail for verdict in good if not verdict.passed] == []
-    assert [verdict.found for verdict in bad if verdict.passed] == []
+    assert [(verdict.found or "").splitlines()[-1] for verdict in bad if verdict.passed] == same
     assert len(given) == count
