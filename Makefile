@@ -6,7 +6,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 RECIPE ?= recipes/rehearsal.yaml
 
-.PHONY: help setup demo test test-fast test-browser test-faults check docs techniques bench-dedup bench-dedup-scale bench-filters bench-fanout lock clean
+.PHONY: help setup demo test test-fast test-browser test-faults check docs screenshots techniques bench-dedup bench-dedup-scale bench-filters bench-fanout lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ test-faults: setup ## Break everything under a run, and show what became of it
 
 docs: setup ## Write the generated pages of docs/ anew
 	@$(BIN)/python -m cli.reference docs
+
+screenshots: setup ## Take the pictures of Prefect's pages anew
+	@$(BIN)/python -m tests.screenshots
 
 techniques: setup ## Rehearse every technique, and write docs/techniques.md with a row of each
 	@$(BIN)/gristmill run recipes/all-techniques.yaml

@@ -47,6 +47,7 @@ CONTENTS = (
     Chapter("regrade", "cli.regrade:regrade", "Score, filter, pair and publish a finished run again; generate nothing.", _MAKE),
     Chapter("iterate", "cli.iterate:iterate", "Make a release, have a model trained on it, make the next by that model.", _MAKE),
     Chapter("requeue", "cli.requeue:requeue", "Put a class of a run's drops through again; publish a new version.", _MAKE),
+    Chapter("deploy", "cli.deploy:deploy", "Register deployments and limits on a Prefect server.", _MAKE),
     Chapter("export", "cli.export:export", "Write a release as the files that a trainer reads.", _MAKE),
     Chapter("push", "cli.push:push", "Put a release on the Hugging Face Hub.", _MAKE),
     Chapter("runs", "cli.runs:app", "List runs, show one.", _LOOK),

@@ -29,3 +29,11 @@ def clock(seconds: float) -> str:
 def share(part: float, whole: float) -> str:
     """Write a share in per cent."""
     return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def size(number: float) -> str:
+    """Write bytes: 12 kB, 3.4 MB, 1.2 GB."""
+    for least, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+        if number >= least:
+            return f"{number / least:.1f} {unit}"
+    return f"{number / 1000:.0f} kB"

@@ -8,13 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.console import err, out, print_json
-from cli.figures import count, short
+from cli.figures import count, short, size
 from schemas.errors import EngineError, EngineFault
 
 if TYPE_CHECKING:
     from infra.settings import Settings
     from tasks.catalogue import LoadedRecipe
     from tasks.plan import Plan, PlannedEngine
+    from tasks.sizing import Needs
 
 
 def show_plan(loaded: "LoadedRecipe", settings: "Settings", *, as_json: bool) -> None:
@@ -24,7 +25,7 @@ def show_plan(loaded: "LoadedRecipe", settings: "Settings", *, as_json: bool) ->
     with err().status("asking the engines"):
         planned = plan(loaded, settings)
     if as_json:
-        print_json(asdict(planned) | {"total": asdict(planned.total)})
+        print_json(asdict(planned) | {"total": asdict(planned.total), "needs": asdict(planned.needs)})
     else:
         _print(planned)
     absent = [one for one in planned.engines if one.error]
@@ -37,6 +38,7 @@ def _print(plan: "Plan") -> None:
     console.print(Text.assemble((plan.name, "bold"), (f"  {plan.fingerprint[:12]}", "dim"), ("  rehearsal" if plan.rehearsal else "", "yellow")))
     console.print(f"{count(plan.prompts)} prompts, {count(plan.conversations)} answers, {count(plan.shards)} shards a stage\n")
     console.print(_calls(plan))
+    console.print(_needs(plan.needs))
     console.print(Text("Completion tokens are upper bounds; nothing reused, nothing dropped.\n", style="dim"))
     if plan.engines:
         console.print(_engines(plan.engines))
@@ -56,6 +58,12 @@ def _calls(plan: "Plan") -> Table:
     total = plan.total
     table.add_row("total", "", "", count(total.calls), short(total.prompt_tokens), f"≤ {short(total.completion_tokens)}", style="bold")
     return table
+
+
+def _needs(needs: "Needs") -> Text:
+    parts = f"run {size(needs.runs)}, calls {size(needs.calls)}, release {size(needs.release)}"
+    memory = f"{size(needs.worker)} of memory a Dask worker"
+    return Text.assemble("\nDisk  ", f"≤ {size(needs.disk)}", (f"  ({parts})", "dim"), f"    {memory}")
 
 
 def _engines(engines: "Sequence[PlannedEngine]") -> Table:

@@ -29,7 +29,9 @@ QUEUED_PER_WORKER = 3
 """Tasks handed to the scheduler beyond those being worked on: hides its latency, and bounds its memory at any number of shards."""
 LONELY_S = 60
 """How long a cluster may be without any worker: a nanny takes some seconds to replace one."""
-_LOOK_S = 5.0
+_LOOK_S = 0.5
+_LOOKS = 10
+"""Looks at the queue for each at the workers, which takes a question to the scheduler."""
 RETRIES = 3
 """Of a task that failed for itself; a task whose worker died is run again without being counted here."""
 
@@ -77,6 +79,10 @@ def count_workers(client: "Client") -> int:
     return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
 
 
+def _nothing() -> None:
+    """Do nothing while waiting."""
+
+
 def run_tasks(client: "Client", work: Callable[[Given], Result], items: Iterable[Given]) -> list[Result]:
     """Run `work` on each item and return the results in order; see `map_tasks`."""
     found = {number: result for (number, _), result in map_tasks(client, partial(_without_number, work), enumerate(items))}
@@ -87,11 +93,13 @@ def _without_number(work: Callable[[Given], Result], numbered: tuple[int, Given]
     return work(numbered[1])
 
 
-def map_tasks(client: "Client", work: Callable[[Given], Result], items: Iterable[Given]) -> Iterator[tuple[Given, Result]]:
+def map_tasks(
+    client: "Client", work: Callable[[Given], Result], items: Iterable[Given], *, meanwhile: Callable[[], None] = _nothing
+) -> Iterator[tuple[Given, Result]]:
     """Run `work` on each item and yield (item, result) as they end, a bounded number under way; keep results small, they come to this process.
 
-    The work must bear being done twice: a dead worker's tasks are run again. Raises what the work raised; GristmillError if workers
-    keep dying on it, if none is left, or if the scheduler is lost.
+    The work must bear being done twice: a dead worker's tasks are run again. `meanwhile` is called twice a second, and may raise. Raises what the
+    work raised; GristmillError if workers keep dying on it, if none is left, or if the scheduler is lost.
     """
     window = QUEUED_PER_WORKER * count_workers(client)
     waiting, under_way = iter(items), dict[Any, tuple[Any, Given]]()
@@ -105,19 +113,24 @@ def map_tasks(client: "Client", work: Callable[[Given], Result], items: Iterable
                     future.add_done_callback(ended.put)
                 if not under_way:
                     return
-                future = _next_ended(client, ended)
+                future = _next_ended(client, ended, meanwhile)
                 yield under_way.pop(future.key)[1], future.result()
     finally:
         with suppress(Exception):
             client.cancel([future for future, _ in under_way.values()])
 
 
-def _next_ended(client: "Client", ended: "queue.SimpleQueue[Any]") -> Any:
+def _next_ended(client: "Client", ended: "queue.SimpleQueue[Any]", meanwhile: Callable[[], None]) -> Any:
     """Wait for a task to end; give up once there has been no worker for a while: Dask itself would wait for one for ever."""
     alone_since: float | None = None
+    looks = 0
     while True:
+        meanwhile()
         with suppress(queue.Empty):
             return ended.get(timeout=_LOOK_S)
+        looks += 1
+        if looks % _LOOKS:
+            continue
         if client.scheduler_info(n_workers=-1)["workers"]:
             alone_since = None
             continue

@@ -16,6 +16,7 @@ from tasks.catalogue import LoadedRecipe, LoadedResponse, LoadedTechnique
 from tasks.earlier import check_earlier
 from tasks.purposes import share_of
 from tasks.run_state import open_addresses, refuse_unable
+from tasks.sizing import Needs, needs
 
 # A technique's instruction or a question it wrote is some 60 to 150 tokens.
 PROMPT_TOKENS = 120
@@ -76,6 +77,14 @@ class Plan:
             prompt_tokens=sum(one.prompt_tokens for one in self.calls),
             completion_tokens=sum(one.completion_tokens for one in self.calls),
         )
+
+    @property
+    def needs(self) -> Needs:
+        """Disk and memory."""
+        answered = sum(one.completion_tokens for one in self.calls if one.stage == "responses")
+        tokens = PROMPT_TOKENS + answered / self.conversations if self.conversations else 0
+        total = self.total
+        return needs(answers=self.conversations, shards=self.shards, tokens=tokens, calls=total.calls, written=total.completion_tokens)
 
 
 def plan(loaded: LoadedRecipe, settings: Settings, *, check: bool = True) -> Plan:

@@ -5,15 +5,25 @@ An artifact is one HTTP request of 20 to 130 ms, so progress is told at most eve
 
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 from prefect.runtime import flow_run
 
-from schemas.run import StageReport
+from schemas.run import ReleaseRecord, StageReport
+from tasks.prefect_artifacts import funnel, plot_scores, sample_rows, summarise
 from tasks.progress import Progress, snapshot
+from tasks.report.samples import Samples
+from tasks.report.scores import Histogram
 
 TELL_S = 2.0
 
@@ -37,6 +47,15 @@ def name_appraisal() -> str:
     """Name a flow run after the reward model and the pairs."""
     parameters = flow_run.parameters or {}
     return f"{parameters.get('model', '')} on {Path(str(parameters.get('pairs', ''))).name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is told of a run that has published."""
+
+    stages: tuple[StageReport, ...]
+    histograms: tuple[Histogram, ...]
+    samples: Samples
 
 
 class RunView:
@@ -73,41 +92,25 @@ class RunView:
         described = f"Rows so far; {current.calls} calls, {current.in_flight} of {current.limit} in flight, {current.retries} retries, {current.failed} failed"
         _quietly(create_table_artifact, key=f"{self._key}-funnel", table=funnel(told), description=described)
 
-    def tell_outcome(self, stages: tuple[StageReport, ...], summary: str) -> None:
-        """Tell what became of the rows, and where the release is."""
+    def tell_outcome(self, release: ReleaseRecord, told: Outcome) -> None:
+        """Tell what became of the rows, how they look, and where the release is."""
         self.tell_progress(now=True)
-        _quietly(create_table_artifact, key=f"{self._key}-funnel", table=funnel(stages), description="Rows, stage by stage")
+        named, means = f"{release.name}/{release.version}", {one.name: one.kept_mean for one in told.histograms if one.kept_mean is not None}
+        summary = summarise(named, release.path, release.rows, means)
+        _quietly(create_table_artifact, key=f"{self._key}-funnel", table=funnel(told.stages), description="Rows, stage by stage")
         _quietly(create_markdown_artifact, key=f"{self._key}-release", markdown=summary, description="What was published, and where")
+        if told.histograms:
+            _quietly(create_markdown_artifact, plot_scores(told.histograms), key=f"{self._key}-scores", description="Scores of all answers")
+        if rows := sample_rows(told.samples):
+            _quietly(create_table_artifact, key=f"{self._key}-rows", table=rows, description="Some rows, the same ones every time; `gristmill browse` has all")
+        report = release.path if "://" in release.path else Path(release.path).as_uri()
+        _quietly(create_link_artifact, f"{report}/report.html", "report.html", key=f"{self._key}-report", description="The report, where the worker's disk is")
 
 
 def share_done(progress: Progress) -> float:
     """Say how much of a run is done, each stage counting alike, a running one by its shards."""
     done = [1.0 if one.status == "done" else one.shards_done / one.shards if one.shards else 0.0 for one in progress.stages]
     return sum(done) / len(done) if done else 0.0
-
-
-def funnel(stages: tuple[StageReport, ...]) -> list[dict[str, Any]]:
-    """Lay the stages out as rows of a table."""
-    return [
-        {
-            "stage": one.stage,
-            "in": one.total.rows_in,
-            "out": one.total.rows_out,
-            "dropped": ", ".join(f"{reason} {rows}" for reason, rows in one.total.dropped.items()),
-            "calls": one.total.calls,
-            "reused": one.total.reused,
-            "tokens": one.total.completion_tokens,
-        }
-        for one in stages
-    ]
-
-
-def summarise(release: str, path: str, rows: dict[str, int], means: dict[str, float]) -> str:
-    """Write a release up in Markdown."""
-    lines = [f"## {release}", "", f"`{path}`", "", "| rows of | |", "| --- | ---: |", *(f"| {name} | {count} |" for name, count in rows.items())]
-    if means:
-        lines += ["", "| mean score | |", "| --- | ---: |", *(f"| {name} | {mean:.2f} |" for name, mean in means.items())]
-    return "\n".join([*lines, "", f"The report, with charts and sample rows: `{path}/report.html`"])
 
 
 def _quietly(create: Any, *arguments: Any, **more: Any) -> Any:

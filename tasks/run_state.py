@@ -134,11 +134,13 @@ def open_run(
     ledger is told how it ended, and whatever was started for it is stopped. `roles` are those whose engines are wanted, all where none is given;
     `descent` says what release the run comes from.
     """
+    from tasks.prefect_control import is_begun_here
+
     prices = price_all(loaded, settings)
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(contextlib.closing(Ledger.open(settings.ledger_url)))
         refuse_unappraised(loaded, settings, ledger)
-        record = _begin(ledger, loaded, fresh=fresh)
+        record = _begin(ledger, loaded, fresh=fresh and not is_begun_here(ledger, loaded.fingerprint))
         if record.status == "finished" and may_go_on(ledger, record, loaded):
             record = _begin(ledger, loaded, fresh=True)
         if descent is not None:
@@ -214,14 +216,17 @@ def _refuse_missing_files(ledger: Ledger, folder: RunFolder, before: str) -> Non
 
 
 def _prepare(opening: _Opening, stack: contextlib.ExitStack) -> Run:
+    from tasks.prefect_control import note_flow_run, turn_at
     from tasks.prefect_view import RunView
 
     loaded, settings, ledger, record, roles = opening.loaded, opening.settings, opening.ledger, opening.record, opening.roles
     HUB.start(run_id=record.run_id, name=record.name, rehearsal=record.rehearsal)
+    note_flow_run(ledger, record.run_id)
     check_earlier(loaded.recipe, settings.data)
     folder = RunFolder(settings.data, record.run_id)
     write_text(folder.root / "recipe.yaml", loaded.path.read_text(encoding="utf-8"))
     CallStore(settings.data / "calls").sweep(settings.local / "journal", {record.run_id})
+    stack.enter_context(turn_at({card.id for card in _wanted(loaded, roles).values()}))
     addresses = open_addresses(loaded, settings, stack, log_path=folder.local / "triton.log", roles=roles)
     session = stack.enter_context(contextlib.closing(EngineSession(settings, addresses)))
     HUB.watch("this process", lambda: read_meter(session))

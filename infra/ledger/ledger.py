@@ -48,7 +48,7 @@ class Ledger(Appraisals):
         """Take up the newest run of a recipe, or start a new one if there is none or if `fresh`; a finished one is given as it is."""
 
         def work(session: Session) -> RunRecord:
-            newest = session.scalars(select(Run).where(Run.fingerprint == fingerprint).order_by(Run.attempt.desc()).limit(1)).first()
+            newest = _newest_run(session, fingerprint)
             if newest is None or fresh:
                 attempt = newest.attempt + 1 if newest else 1
                 newest = Run(run_id=_run_id(fingerprint, attempt), fingerprint=fingerprint, attempt=attempt, started_at=_now())
@@ -89,6 +89,15 @@ class Ledger(Appraisals):
     def run(self, run_id: str) -> RunRecord:
         """Find a run by its id, or by the beginning of its id where only one begins so. Raises NotFoundError."""
         return self._database.read(lambda session: _find_run(session, run_id).record())
+
+    def newest_run(self, fingerprint: str) -> RunRecord | None:
+        """Find the newest run of a recipe, by its fingerprint."""
+
+        def work(session: Session) -> RunRecord | None:
+            found = _newest_run(session, fingerprint)
+            return found.record() if found else None
+
+        return self._database.read(work)
 
     def runs(self, limit: int = 50) -> list[RunRecord]:
         """List runs, the newest first."""
@@ -240,6 +249,10 @@ def _storable(text: str) -> str:
 
 def _run_id(fingerprint: str, attempt: int) -> str:
     return fingerprint[:12] if attempt == 1 else f"{fingerprint[:12]}-{attempt}"
+
+
+def _newest_run(session: Session, fingerprint: str) -> Run | None:
+    return session.scalars(select(Run).where(Run.fingerprint == fingerprint).order_by(Run.attempt.desc()).limit(1)).first()
 
 
 def _run(session: Session, run_id: str) -> Run:

@@ -76,7 +76,9 @@ class Library:
         """Answer a question with a page of rows."""
         index = self.index(question.data_set)
         found = answer(index, question)
-        return found, [self._listed(index, number) for number in found.numbers]
+        places = [index.place(number) for number in found.numbers]
+        rows = self._reader.rows(places)
+        return found, [Listed(index.frame["id"][number], place.split, row) for number, place, row in zip(found.numbers, places, rows, strict=True)]
 
     def show(self, data_set: str, row_id: str) -> Shown | None:
         """Read a row and its surroundings; None if there is none of that id."""

@@ -84,7 +84,7 @@ def _front_matter(inputs: ReleaseInputs, rows: Mapping[str, int], obligations: O
         "task_categories": ["text-generation"],
         "size_categories": [_size(sum(count for name, count in rows.items() if name.startswith(("sft/", "preferences/"))))],
         "tags": tags,
-        "configs": _configs(rows),
+        "configs": configs_of(rows),
         "gristmill": {
             "name": inputs.name,
             "version": inputs.version,
@@ -95,13 +95,13 @@ def _front_matter(inputs: ReleaseInputs, rows: Mapping[str, int], obligations: O
     }
 
 
-def _configs(rows: Mapping[str, int]) -> list[dict[str, Any]]:
+def configs_of(rows: Mapping[str, int], ending: str = "parquet") -> list[dict[str, Any]]:
     """Name the splits that have rows: `datasets` refuses a split without any."""
     splits: dict[str, list[dict[str, str]]] = {}
     for name, count in rows.items():
         data_set, _, split = name.partition("/")
         if count:
-            splits.setdefault(data_set, []).append({"split": split or "train", "path": f"{name}/*.parquet"})
+            splits.setdefault(data_set, []).append({"split": split or "train", "path": f"{name}/*.{ending}"})
     named = [{"config_name": data_set, "data_files": files} for data_set, files in splits.items()]
     return [{**one, "default": True} if place == 0 else one for place, one in enumerate(named)]
 

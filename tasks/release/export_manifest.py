@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from infra.storage import sha256_file
+from schemas.errors import NotFoundError
 from schemas.licences import Licence
 from tasks.release.export_rows import REASONS, TURN_MARKS, Published, licences_of
+from tasks.release.manifest import Fault
 from tasks.release.obligations import Obligations, compute_obligations
 
 FORMAT = "gristmill-export/1"
+EXPORT_MANIFEST = "export.json"
 _ESTIMATE = f"four characters of a script with spaces, or one of another, each; {TURN_MARKS} for the marks of each turn"
 
 
@@ -70,6 +73,26 @@ def export_notice(manifest: Mapping[str, Any], touched: Touched) -> str:
     lines += [f"The name of a model trained on these files must begin with “{prefix}”." for prefix in asked.model_name_prefixes]
     lines += [f"{licence.title}: {licence.url}" for licence in asked.licences]
     return "\n".join(lines) + "\n"
+
+
+def read_export(folder: Path) -> dict[str, Any]:
+    """Read an export's manifest. Raises NotFoundError for what is none."""
+    try:
+        made = json.loads((folder / EXPORT_MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NotFoundError(f"no export at {folder}: can't read its {EXPORT_MANIFEST} ({error})") from error
+    if not isinstance(made, dict) or made.get("format") != FORMAT:
+        raise NotFoundError(f"{folder / EXPORT_MANIFEST} is not of the format {FORMAT}: this is not an export, or one of another version of Gristmill")
+    return made
+
+
+def verify_export(folder: Path) -> list[Fault]:
+    """Read a whole export again and list every file that is not as its manifest says."""
+    listed = {one["path"]: one["sha256"] for one in read_export(folder)["files"]}
+    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {EXPORT_MANIFEST}
+    faults = [Fault(name, "is missing") for name in sorted(listed.keys() - present)]
+    faults += [Fault(name, "is not in the manifest") for name in sorted(present - listed.keys())]
+    return faults + [Fault(name, "has another checksum") for name in sorted(listed.keys() & present) if sha256_file(folder / name) != listed[name]]
 
 
 def json_line(row: Mapping[str, Any]) -> bytes:

@@ -26,12 +26,12 @@ from schemas.contract import from_row
 from schemas.errors import AccountingError, ContractError, NotFoundError, RunBusyError, StorageError
 from tasks.discovery import suggest
 from tasks.release.card import pretty_json
-from tasks.release.export_manifest import Touched, export_notice, json_line, manifest_json
+from tasks.release.export_card import write_export_card
+from tasks.release.export_manifest import EXPORT_MANIFEST, Touched, export_notice, json_line, manifest_json
 from tasks.release.export_rows import LeftOut, Published, Rows, check_record, record_id
 from tasks.release.inputs import DATA_SETS
 from tasks.release.manifest import MANIFEST, read_manifest
 
-EXPORT_MANIFEST = "export.json"
 LEFT_OUT = "left_out.jsonl"
 ROWS_PER_FILE = 100_000
 BATCH = 512
@@ -127,6 +127,10 @@ class _Export:
         if not any(count.exported for count in self._counts.values()):
             raise NotFoundError(f"nothing of {self._release} is left for {self._to.name}: {self._losses()}")
         write_text(self._folder / "NOTICE", export_notice(manifest, self._touched))
+        rows = {name: count.rows for name, count in self._counts.items() if count.rows}
+        rehearsal = bool(manifest["rehearsal"] or self._touched.rehearsals)
+        to = {"name": self._to.name, "purpose": self._to.purpose}
+        write_text(self._folder / "README.md", write_export_card(manifest, to, rows, self._touched.obligations(), rehearsal=rehearsal))
         counts = {name: count.to_json() for name, count in self._counts.items()}
         made = manifest_json(self._about(manifest), counts=counts, touched=self._touched, folder=self._folder)
         write_text(self._folder / EXPORT_MANIFEST, pretty_json(made))

@@ -1,4 +1,4 @@
-"""A release put on the Hugging Face Hub: the card, NOTICE, every split, in one commit, tagged with its version.
+"""A release, or an export of one, put on the Hugging Face Hub: the card, NOTICE, every split, in one commit, tagged with the release's version.
 
 Nothing is sent unless a person says so by name. The Hub's own library does the sending; where it sends to and who it is are its own settings (HF_ENDPOINT,
 HF_TOKEN).
@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import ContractError, SettingsError, StorageError
+from tasks.release.export_manifest import EXPORT_MANIFEST, read_export, verify_export
 from tasks.release.manifest import read_manifest, verify_release
+from tasks.release.publish import find_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,18 +26,24 @@ if TYPE_CHECKING:
 class Push:
     """What would be put where."""
 
-    release: Path
+    folder: Path
     repository: str
     """`owner/name` of a data set on the Hub."""
     public: bool
     manifest: Mapping[str, Any]
     files: tuple[Path, ...]
-    """Relative to the release."""
+    """Relative to the folder."""
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return sum((self.release / one).stat().st_size for one in self.files)
+        return sum((self.folder / one).stat().st_size for one in self.files)
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+        form = f" as {self.manifest['to']}" if "to" in self.manifest else ""
+        return f"{self.manifest['name']}/{self.manifest['version']}{form}"
 
     @property
     def tag(self) -> str:
@@ -43,16 +51,33 @@ class Push:
         return str(self.manifest["version"])
 
 
-def plan_push(release: Path, repository: str, *, public: bool) -> Push:
-    """Check a release, whole, and say what would be sent. Raises ContractError if it isn't what its manifest says, SettingsError for a wrong name."""
+def find_pushable(data: Path, wanted: str) -> Path:
+    """Find an export by its folder, or a release as `find_release` does. Raises NotFoundError."""
+    return Path(wanted) if (Path(wanted) / EXPORT_MANIFEST).is_file() else find_release(data, wanted)
+
+
+def plan_push(folder: Path, repository: str, *, public: bool) -> Push:
+    """Check a release or an export, whole, and say what would be sent.
+
+    Raises ContractError if it isn't what its manifest says, SettingsError for a wrong name.
+    """
     owner, slash, name = repository.partition("/")
     if not (owner and slash and name) or "/" in name or repository.strip() != repository:
         raise SettingsError(f"{repository!r} is not the name of a repository on the Hub: give owner/name")
-    faults = verify_release(release)
+    exported = (folder / EXPORT_MANIFEST).is_file()
+    faults = verify_export(folder) if exported else verify_release(folder)
     if faults:
-        raise ContractError(f"{release} is not as its manifest says, so it is not pushed: {faults[0].file} {faults[0].what}; see gristmill releases verify")
-    files = tuple(sorted(path.relative_to(release) for path in release.rglob("*") if path.is_file()))
-    return Push(release, repository, public, read_manifest(release), files)
+        cure = "export it anew" if exported else "see gristmill releases verify"
+        raise ContractError(f"{folder} is not as its manifest says, so it is not pushed: {faults[0].file} {faults[0].what}; {cure}")
+    files = tuple(sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()))
+    return Push(folder, repository, public, _told_of_export(read_export(folder)) if exported else read_manifest(folder), files)
+
+
+def _told_of_export(made: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an export's manifest the keys of its release's that a push tells of."""
+    rows = {name: count["rows"] for name, count in made["rows"].items()}
+    told = {"to": made["to"]["name"], "rows": rows, "obligations": made["obligations"], "rehearsal": made["rehearsal"]}
+    return {**made["release"], **told}
 
 
 def push(planned: Push) -> str:
@@ -62,8 +87,8 @@ def push(planned: Push) -> str:
         from huggingface_hub import CommitOperationAdd
 
         api.create_repo(planned.repository, repo_type="dataset", private=not planned.public, exist_ok=True)
-        operations = [CommitOperationAdd(str(one), os.fspath(planned.release / one)) for one in planned.files]
-        message = f"{planned.manifest['name']}/{planned.manifest['version']}, run {planned.manifest['run_id']}"
+        operations = [CommitOperationAdd(str(one), os.fspath(planned.folder / one)) for one in planned.files]
+        message = f"{planned.title}, run {planned.manifest['run_id']}"
         # One commit: whoever loads the data set sees a version whole or not at all.
         done = api.create_commit(planned.repository, operations, commit_message=message, repo_type="dataset")
         api.create_tag(planned.repository, tag=planned.tag, revision=done.oid, repo_type="dataset")

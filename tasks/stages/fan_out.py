@@ -5,6 +5,7 @@ Both keep a bounded window of shards under way, skip what an earlier process com
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from functools import partial, wraps
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -16,6 +17,7 @@ from tasks.progress import HUB, Calls
 from tasks.requeue.inherit import goes_back_to, restore_inputs, with_carried
 from tasks.rollout import hand_over
 from tasks.run_state import Job, Run
+from tasks.stages.stopping import stop_calls
 from tasks.stages.window import LOOK_S, Batch, ShardQueue, Window
 
 if TYPE_CHECKING:
@@ -109,6 +111,8 @@ def on_prefect(run: Run, task: "Task[..., None]", name: str, shards: int, *, upt
     """
     from prefect.utilities.annotations import quote
 
+    from tasks.prefect_control import obey
+
     committed = run.ledger.committed(run.run_id, name)
     for done in committed:
         hand_over(run.folder, name, done)  # where the process before died between commit and hand-over
@@ -133,7 +137,13 @@ def on_prefect(run: Run, task: "Task[..., None]", name: str, shards: int, *, upt
                 except StoppedError as stop:
                     stops.append(stop)
             window.look()
+            obey()
             run.view.tell_progress()
+    except BaseException as stop:
+        if not isinstance(stop, Exception):
+            # Ctrl-C, or Prefect's signals: someone waits. What else is closed on the way out, Dask's workers above all, takes seconds.
+            stop_calls(run.run_id)
+        raise
     finally:
         queue.close()
     if stops:
@@ -167,9 +177,15 @@ def on_dask(run: Run, stage: str, work: Callable[[Job, int], ShardReport | Stopp
 def map_on_dask(run: Run, work: Callable[[Job, int], Result], shards: Iterable[int], *, stage: str = "") -> Iterator[tuple[int, Result]]:
     """Yield (shard, result) as Dask workers finish, a bounded number of shards under way."""
     from infra.cluster import count_workers, map_tasks
+    from tasks.prefect_control import obey
 
     run.client.subscribe_topic(METER_TOPIC, _count_worker)
-    return map_tasks(run.client, partial(_on_worker, work, stage, run.job(stage, count_workers(run.client))), shards)
+    job = run.job(stage, count_workers(run.client))
+    try:
+        yield from map_tasks(run.client, partial(_on_worker, work, stage, job), shards, meanwhile=obey)
+    except BaseException:
+        _stop_workers(run)
+        raise
 
 
 def _on_worker(work: Callable[[Job, int], Result], stage: str, job: Job, shard: int) -> Result:
@@ -177,6 +193,12 @@ def _on_worker(work: Callable[[Job, int], Result], stage: str, job: Job, shard: 
         result = work(job, shard)
         tell_report(one, result)
         return result
+
+
+def _stop_workers(run: Run) -> None:
+    """Tell the workers to end their calls for this run, without waiting for them to have done so."""
+    with suppress(Exception):
+        run.client.run(stop_calls, run.run_id, wait=False, on_error="ignore")
 
 
 def _count_worker(event: tuple[float, dict[str, Any]]) -> None:

@@ -24,6 +24,7 @@ from tasks.rollout import RecordAsk, Refused, ShardCalls, open_calls, run_record
 from tasks.run_state import Job, Run
 from tasks.stages.asking import hand_over_shards, metered
 from tasks.stages.fan_out import on_dask, stage_task
+from tasks.stages.stopping import stoppable
 from tasks.tally import tally
 
 
@@ -76,5 +77,5 @@ def _hear(
         return hear_judges(group, recipe, judges, RecordAsk(calls, job.cast, group[0].prompt_id, technique="judges"))
 
     with journal, metered(session):
-        heard = session.run(run_records(groups, hear, gate=gate, technique=lambda _: "judges"))
+        heard = session.run(stoppable(job.folder.run_id, run_records(groups, hear, gate=gate, technique=lambda _: "judges")))
     return [NOTHING_HEARD if isinstance(one, Refused) else one for one in heard], calls

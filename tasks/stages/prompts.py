@@ -18,6 +18,7 @@ from tasks.progress import HUB
 from tasks.rollout import RecordAsk, Refused, hand_over, open_calls, run_records
 from tasks.run_state import Run
 from tasks.stages.fan_out import on_prefect, shard_task, traced
+from tasks.stages.stopping import stoppable
 from tasks.tally import tally
 from tasks.technique import Made, Opening, Step
 
@@ -123,15 +124,14 @@ def write_step_shard(run: Run, technique: LoadedTechnique, index: int, stage: st
     gate, name = run.allowance("prompts").gate, technique.name
     calls, journal = open_calls(run.session, run.folder, stage, shard, [item.item_id for item in items], gate=gate)
     with journal:
-        made = run.session.run(
-            run_records(
-                items,
-                lambda item: step.run(item, technique.options, RecordAsk(calls, run.cast, item.item_id, technique=name)),
-                gate=gate,
-                technique=lambda _: f"{name}/{step.name}",
-                sorted_out=getattr(technique.module, "SORTED_OUT", ()),
-            )
+        asked = run_records(
+            items,
+            lambda item: step.run(item, technique.options, RecordAsk(calls, run.cast, item.item_id, technique=name)),
+            gate=gate,
+            technique=lambda _: f"{name}/{step.name}",
+            sorted_out=getattr(technique.module, "SORTED_OUT", ()),
         )
+        made = run.session.run(stoppable(run.run_id, asked))
     results = [_settle(item, one, step, technique, index) for item, one in zip(items, made, strict=True)]
     out = [record for one in results for record in one.out]
     drops = [*stopped, *(drop for one in results for drop in one.drops)]

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from schemas.run import ShardReport
 from tasks.budgeting import note_if_cut
-from tasks.prefect_view import summarise
+from tasks.prefect_view import Outcome
 from tasks.progress import HUB
 from tasks.release.inputs import read_inputs
 from tasks.release.publish import publish_release
+from tasks.report.samples import gather_samples
 from tasks.report.scores import gather_scores
 from tasks.run_state import Run, RunOutcome, finished_outcome
 from tasks.stages.fan_out import stage_task
@@ -28,7 +29,6 @@ def publish_run(run: Run) -> RunOutcome:
     HUB.shard_done("publish", ShardReport(rows, rows))
     HUB.stage_ends("publish")
     scores = gather_scores(inputs.scored, inputs.parts)
-    means = {one.name: one.kept_mean for one in scores.histograms if one.kept_mean is not None}
-    run.view.tell_outcome(tuple(inputs.stages), summarise(f"{release.name}/{release.version}", release.path, release.rows, means))
+    run.view.tell_outcome(release, Outcome(tuple(inputs.stages), scores.histograms, gather_samples(inputs.parts)))
     HUB.say("closing")
     return finished_outcome(run.ledger, run.ledger.run(run.run_id), already=False)

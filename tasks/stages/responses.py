@@ -17,6 +17,7 @@ from tasks.requeue.inherit import AGAIN, KEPT, goes_back_to, join_drops
 from tasks.rollout import Cast, RecordAsk, Refused, ShardCalls, hand_over, open_calls, run_records
 from tasks.run_state import Run
 from tasks.stages.fan_out import on_prefect, shard_task, traced
+from tasks.stages.stopping import stoppable
 from tasks.tally import tally
 
 
@@ -53,7 +54,8 @@ def answer_shard(run: Run, shard: int) -> ShardReport:
     gate = run.allowance("responses").gate
     calls, journal = open_calls(run.session, run.folder, "responses", shard, [prompt.prompt_id for prompt in prompts], gate=gate)
     with journal:
-        made = run.session.run(run_records(samples, lambda one: respond_to(one, calls, run.cast), gate=gate, technique=lambda one: one.response.name))
+        asked = run_records(samples, lambda one: respond_to(one, calls, run.cast), gate=gate, technique=lambda one: one.response.name)
+        made = run.session.run(stoppable(run.run_id, asked))
     results = [_settle(sample, one) for sample, one in zip(samples, made, strict=True)]
     conversations = sorted([*had, *(one for one in results if isinstance(one, Conversation))], key=lambda one: one.conversation_id)
     drops = sorted((one for one in results if isinstance(one, Drop)), key=lambda one: one.drop_id)

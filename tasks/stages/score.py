@@ -23,6 +23,7 @@ from tasks.run_state import Job, Run
 from tasks.sampled import judge_samples, rate_prompts
 from tasks.stages.asking import hand_over_shards, metered
 from tasks.stages.fan_out import on_dask, stage_task
+from tasks.stages.stopping import stoppable
 from tasks.tally import tally
 
 
@@ -57,7 +58,8 @@ def score_shard(job: Job, shard: int, *, reduction: Reduction | None, judges: tu
     try:
         with journal, metered(session):
             work = partial(grade, cast=job.cast, calls=calls)
-            rewards = session.run(run_records(conversations, work, gate=gate, technique=lambda _: "reward"))
+            asked = run_records(conversations, work, gate=gate, technique=lambda _: "reward")
+            rewards = session.run(stoppable(job.folder.run_id, asked))
     except StoppedError as stop:
         return stop
     results = [settle(one, reward, job, reduction) for one, reward in zip(conversations, rewards, strict=True)]

@@ -1,30 +1,18 @@
 """prefect.yaml: read as Prefect reads it, and tried whole against a real server and a real worker."""
 
 import inspect
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 import yaml
 
 from tasks.catalogue import load_recipe
+from tests.flows.prefect_site import PATIENCE_S, ROOT, Site, finished, serve_site, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "NO_COLOR": "1"}
-PATIENCE_S = 300
 
 
 def name_of(deployment: dict[str, Any]) -> str:
@@ -99,97 +87,10 @@ def test_deployments_share_one_work_pool_and_only_the_rehearsal_is_scheduled() -
     assert active == ["rehearsal"]
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A Prefect server with a worker, of their own home."""
-
-    url: str
-    env: dict[str, str]
-    folder: Path
-
-    def prefect(self, *args: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", *args],
-            cwd=ROOT,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, f"prefect {' '.join(args)}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def read(self, path: str, **query: Any) -> Any:
-        answer = httpx.post(f"{self.url}/{path}", json=query, timeout=30)
-        answer.raise_for_status()
-        return answer.json()
-
-    def runs_of(self, deployment: str) -> list[dict[str, Any]]:
-        return list(self.read("flow_runs/filter", deployments={"name": {"any_": [deployment]}}, sort="EXPECTED_START_TIME_ASC"))
-
-    def explain(self) -> str:
-        return "\n".join(f"--- {log.name}\n{log.read_text(encoding='utf-8', errors='replace')[-4000:]}" for log in sorted(self.folder.glob("*.log")))
-
-
-@contextmanager
-def running(folder: Path, name: str, env: dict[str, str], *args: str) -> Iterator[None]:
-    """Run a Prefect command in the background, and end it and what it started when the block ends."""
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "--no-prompt", *args], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=30)
-            end_group(process)
-
-
-def end_group(process: "subprocess.Popen[bytes]") -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def wait_until(happened: Callable[[], Any], what: str, site: Site) -> Any:
-    deadline = time.monotonic() + PATIENCE_S
-    while not (result := happened()):
-        assert time.monotonic() < deadline, f"never seen in {PATIENCE_S} s: {what}\n{site.explain()}"
-        time.sleep(0.5)
-    return result
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("prefect")
-    port = free_port()
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "GRISTMILL_"))}
-    env = inherited | QUIET | {"PREFECT_HOME": str(folder / "home"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "GRISTMILL_DATA": str(folder / "data")}
-    site = Site(env["PREFECT_API_URL"], env, folder)
-    # The scheduler looks once a minute by default.
-    server_env = env | {"PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2", "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "2"}
-    with running(folder, "server", server_env, "server", "start", "--host", "127.0.0.1", "--port", str(port)):
-        wait_until(lambda: answers(site.url), "the server's health", site)
-        site.prefect("work-pool", "create", "gristmill", "--type", "process")
-        site.prefect("deploy", "--all")
-        with running(folder, "worker", env | {"PREFECT_WORKER_QUERY_SECONDS": "1"}, "worker", "start", "--pool", "gristmill", "--install-policy", "never"):
-            yield site
+    with serve_site(tmp_path_factory.mktemp("prefect")) as served:
+        yield served
 
 
 @pytest.mark.slow
@@ -212,7 +113,3 @@ def test_deployments_run_on_a_real_server_by_hand_and_by_schedule(site: Site) ->
     by_schedule = wait_until(lambda: [run for run in site.runs_of("rehearsal") if run["auto_scheduled"] and finished(run)], "a scheduled run's end", site)[0]
     assert by_schedule["state_type"] == "COMPLETED", f"{by_schedule['state']}\n{site.explain()}"
     assert by_schedule["created_by"]["type"] == "SCHEDULE"
-
-
-def finished(run: dict[str, Any]) -> bool:
-    return run["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from schemas.errors import ContractError, SettingsError
+from tasks.release.exporting import export_release, find_format
 from tasks.release.publish import publish_release
 from tasks.release.pushing import plan_push
 from tests.tasks.release.hub_stand_in import TOKEN, Hub, serve_hub
@@ -68,6 +70,34 @@ def test_push_says_what_a_refused_token_lacks_and_never_shows_it(hub: Hub, relea
     assert done.returncode == 2
     assert "HF_TOKEN" in done.stderr
     assert "hf_other_secret" not in done.stdout + done.stderr
+
+
+@pytest.fixture
+def exported(release: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "dpo"
+    export_release(release, find_format("trl-dpo"), folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_push_sends_an_export_with_a_card_whose_splits_are_its_files(hub: Hub, exported: Path) -> None:
+    done = push(hub, exported, "team/small-dpo", "--yes")
+
+    assert done.returncode == 0, done.stderr
+    assert hub.commits == [{str(path.relative_to(exported)): path.read_bytes() for path in exported.rglob("*") if path.is_file()}]
+    assert hub.tags == ["v1"]
+    assert "as trl-dpo" in done.stdout
+    front = yaml.safe_load(hub.commits[0]["README.md"].split(b"---")[1])
+    globs = [one["path"] for config in front["configs"] for one in config["data_files"]]
+    assert {path for glob in globs for path in exported.glob(glob)} == set(exported.rglob("part-*.jsonl"))
+
+
+def test_push_refuses_an_export_that_is_not_as_its_manifest_says(exported: Path) -> None:
+    part = next(exported.rglob("part-*.jsonl"))
+    part.write_bytes(part.read_bytes() + b"{}\n")
+
+    with pytest.raises(ContractError, match=r"part-00000\.jsonl has another checksum; export it anew"):
+        plan_push(exported, "team/small", public=False)
 
 
 @pytest.mark.parametrize("name", ["small", "a/b/c", "/small", "team/", " team/small"])
