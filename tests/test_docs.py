@@ -1,5 +1,6 @@
 """Docs are executed: commands parse or run, generated pages are current, links lead somewhere."""
 
+import json
 import os
 import re
 import shlex
@@ -116,3 +117,6 @@ def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     assert f"published {tmp_path / 'data' / 'releases' / 'rehearsal' / 'v1'}" in done.stdout
     assert yaml.safe_load(recipe)["name"] == "my-questions"
     assert (tmp_path / "data" / "releases" / "my-questions" / "v1" / "manifest.json").is_file()
+    assert {"prompt", "chosen", "rejected"} <= set(
+        json.loads((tmp_path / "mine" / "dpo" / "preferences" / "train" / "part-00000.jsonl").read_text().splitlines()[0])
+    )

@@ -22,11 +22,14 @@ def strings() -> str:
     found: list[str] = []
     for folder in ("cli", "tasks", "infra", "schemas"):
         for path in (ROOT / folder).rglob("*.py"):
-            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            found += ["".join(one.value if isinstance(one, ast.Constant) else "…" for one in node.values) for node in nodes if isinstance(node, ast.JoinedStr)]
-            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            found += [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+            nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+            found += ["".join(_text(one) for one in node.values) for node in nodes if isinstance(node, ast.JoinedStr)]
+            found += [_text(node) for node in nodes if isinstance(node, ast.Constant)]
     return "\n".join(found)
+
+
+def _text(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else "…"
 
 
 def quoted() -> list[str]:

@@ -17,6 +17,8 @@ import httpx
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_V2_ENABLED": "false", "DO_NOT_TRACK": "1", "NO_COLOR": "1"}
 PATIENCE_S = 300
+CALM_S = 120.0
+"""For one answer of a server that shares two cores with everything that it orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Site:
         return done.stdout
 
     def read(self, path: str, **query: Any) -> Any:
-        answer = httpx.post(f"{self.url}/{path}", json=query, timeout=30)
+        answer = httpx.post(f"{self.url}/{path}", json=query, timeout=CALM_S)
         answer.raise_for_status()
         return answer.json()
 
@@ -62,7 +64,7 @@ def running(folder: Path, name: str, env: dict[str, str], *args: str) -> Iterato
         finally:
             process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=30)
+                process.wait(timeout=CALM_S)
             end_group(process)
 
 

@@ -23,7 +23,7 @@ from infra.settings import Settings
 from infra.triton.server import RehearsalOptions, serve_triton
 from tasks.prefect_artifacts import MOST_BYTES
 from tests.faults.case import kept_calls
-from tests.flows.prefect_site import PATIENCE_S, ROOT, Site, finished, serve_site, wait_until
+from tests.flows.prefect_site import CALM_S, PATIENCE_S, ROOT, Site, finished, serve_site, wait_until
 from tests.harness import engines_of, served_keys
 
 pytestmark = [pytest.mark.slow, pytest.mark.triton, pytest.mark.timeout(4 * PATIENCE_S)]
@@ -55,17 +55,17 @@ class Watched:
         """Start it as the deployment's form does."""
         deployment = next(one for one in self.site.read("deployments/filter") if one["name"] == "nemotron4-340b")
         told = {"parameters": {"recipe": str(self.recipe), **parameters}}
-        self.run_id = httpx.post(f"{self.site.url}/deployments/{deployment['id']}/create_flow_run", json=told, timeout=30).raise_for_status().json()["id"]
+        self.run_id = httpx.post(f"{self.site.url}/deployments/{deployment['id']}/create_flow_run", json=told, timeout=CALM_S).raise_for_status().json()["id"]
 
     def put_into(self, kind: str, name: str, *, force: bool = True, **details: Any) -> None:
         """Set its state as the page does."""
         told = {"state": {"type": kind, "name": name, "state_details": details}, "force": force}
-        answer = httpx.post(f"{self.site.url}/flow_runs/{self.run_id}/set_state", json=told, timeout=30).raise_for_status().json()
+        answer = httpx.post(f"{self.site.url}/flow_runs/{self.run_id}/set_state", json=told, timeout=CALM_S).raise_for_status().json()
         assert answer["status"] == "ACCEPT", answer
 
     @property
     def seen(self) -> dict[str, Any]:
-        found: dict[str, Any] = httpx.get(f"{self.site.url}/flow_runs/{self.run_id}", timeout=30).raise_for_status().json()
+        found: dict[str, Any] = httpx.get(f"{self.site.url}/flow_runs/{self.run_id}", timeout=CALM_S).raise_for_status().json()
         return found
 
     def wait_for(self, *names: str) -> None:
@@ -96,7 +96,7 @@ class Watched:
             ledger.close()
 
     def slots_taken(self, name: str) -> int:
-        return int(httpx.get(f"{self.site.url}/v2/concurrency_limits/{name}", timeout=30).raise_for_status().json()["active_slots"])
+        return int(httpx.get(f"{self.site.url}/v2/concurrency_limits/{name}", timeout=CALM_S).raise_for_status().json()["active_slots"])
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_run_can_be_cancelled_retried_paused_and_resumed_and_pays_for_no_call_tw
     watched.wait_for_calls("rehearsal_engine", 20)
     second = stop(watched, lambda: watched.put_into("PAUSED", "Suspended", pause_timeout="2099-01-01T00:00:00Z", pause_reschedule=True), "Suspended")
 
-    httpx.post(f"{watched.site.url}/flow_runs/{watched.run_id}/resume", json={}, timeout=30).raise_for_status()
+    httpx.post(f"{watched.site.url}/flow_runs/{watched.run_id}/resume", json={}, timeout=CALM_S).raise_for_status()
     watched.wait_for_calls("reward", 12)
     third = stop(watched, lambda: watched.put_into("CANCELLING", "Cancelling"), "Cancelled")
 
@@ -184,7 +184,7 @@ def process_of(watched: Watched) -> psutil.Process:
 
 
 def test_deploying_again_keeps_a_limit_that_was_changed_in_between(site: tuple[Site, Path]) -> None:
-    httpx.patch(f"{site[0].url}/v2/concurrency_limits/{REWARD}", json={"limit": 7}, timeout=30).raise_for_status()
+    httpx.patch(f"{site[0].url}/v2/concurrency_limits/{REWARD}", json={"limit": 7}, timeout=CALM_S).raise_for_status()
 
     assert f"{REWARD}  7 runs at once\n" in site[0].gristmill("deploy")
     assert f"{REWARD}  3 runs at once\n" in site[0].gristmill("deploy", "--limit", "rehearsal-reward=3")

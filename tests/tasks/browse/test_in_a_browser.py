@@ -2,7 +2,8 @@
 
 import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -100,3 +101,61 @@ def test_a_narrow_screen_scrolls_only_downwards(served: BrowseServer, page: "Pag
     for path in ("sft", f"sft/{a_conversation(7).conversation_id}", f"preferences/{a_pair(2).preference_id}", "dropped"):
         page.goto(served.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+PAGES_OF_ALL_KINDS = (
+    "sft",
+    "preferences",
+    "dropped",
+    "prompts",
+    f"sft/{a_conversation(7).conversation_id}",
+    f"preferences/{a_pair(2).preference_id}",
+    "nothing",
+)
+HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4')].map(one => Number(one.tagName[1]))"
+FAINT = """() => {
+  const parse = (colour) => colour.match(/[0-9.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((one) => one / 255)
+    .map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)).reduce((sum, one, at) => sum + one * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = (node) => {
+    for (let one = node; one; one = one.parentElement) {
+      const colour = parse(getComputedStyle(one).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const faint = new Set();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !node.getClientRects().length) continue;
+    const [low, high] = [light(parse(getComputedStyle(node).color)), light(behind(node))].sort((a, b) => a - b);
+    if ((high + 0.05) / (low + 0.05) < 4.5) faint.add(node.outerHTML.slice(0, 80));
+  }
+  return [...faint];
+}"""
+"""WCAG's contrast of every text with what is behind it: 4.5 at least."""
+
+
+@pytest.mark.parametrize("path", PAGES_OF_ALL_KINDS, ids=lambda path: path.partition("/")[0])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_and_headings_leave_no_level_out(served: BrowseServer, page: "Page", path: str, scheme: Literal["light", "dark"]) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(served.url + path)
+    levels = page.evaluate(HEADINGS)
+
+    assert page.evaluate(FAINT) == []
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels) if after > before)
+    assert page.evaluate("[...document.querySelectorAll('th')].filter(one => !one.innerText.trim()).length") == 0
+
+
+def test_focus_can_be_seen_on_every_link_and_control(served: BrowseServer, page: "Page") -> None:
+    page.goto(f"{served.url}sft")
+    unseen = []
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        if page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "none":
+            unseen.append(page.evaluate("document.activeElement.outerHTML.slice(0, 80)"))
+
+    assert unseen == []
