@@ -1,18 +1,15 @@
 """What Prefect has to say in a run's matters: pause it, give it its turn at an engine, and know it again when it is started a second time."""
 
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from prefect.concurrency.sync import concurrency
 from prefect.context import FlowRunContext
+from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 
 from infra.ledger import Ledger
 from infra.prefect_deployments import limit_of
-from tasks.progress import HUB
-
-log = logging.getLogger("gristmill")
 
 _NOTE = "flow_run"
 
@@ -51,10 +48,11 @@ def turn_at(card_ids: Iterable[str]) -> Iterator[None]:
         yield
         return
     with ExitStack() as stack:
-        HUB.say(f"waiting for a turn at {', '.join(names)}")
+        told = get_run_logger()
+        told.info("waiting for a turn at %s", ", ".join(names))
         try:
             stack.enter_context(concurrency(names, occupy=1, strict=False, raise_on_lease_renewal_failure=False))
         except Exception as error:
-            log.warning("no turn taken at %s: %s", ", ".join(names), error)
-        HUB.say("")
+            told.warning("no turn taken, going on without: %s", error)
+        told.info("has its turn")
         yield

@@ -95,6 +95,9 @@ class Watched:
         finally:
             ledger.close()
 
+    def limit(self, name: str, runs: int) -> None:
+        httpx.patch(f"{self.site.url}/v2/concurrency_limits/{name}", json={"limit": runs}, timeout=CALM_S).raise_for_status()
+
     def slots_taken(self, name: str) -> int:
         return int(httpx.get(f"{self.site.url}/v2/concurrency_limits/{name}", timeout=CALM_S).raise_for_status().json()["active_slots"])
 
@@ -156,9 +159,14 @@ def test_run_can_be_cancelled_retried_paused_and_resumed_and_pays_for_no_call_tw
     assert max(len(json.dumps(one["data"])) for one in artifacts) <= MOST_BYTES
 
 
-def test_crashed_run_goes_on_by_the_automation_of_the_repository(watched: Watched) -> None:
+def test_run_waits_for_its_turn_and_when_it_crashed_goes_on_by_the_automation_of_the_repository(watched: Watched) -> None:
     watched.site.prefect("automation", "create", "--from-file", str(ROOT / "infra" / "prefect" / "automations.yaml"))
+    watched.limit(WRITER, 0)
     watched.start()
+    watched.wait_for("Running")
+    assert watched.keeps_quiet()
+
+    watched.limit(WRITER, 2)
     watched.wait_for_calls("rehearsal_engine", 30)
 
     process_of(watched).send_signal(signal.SIGKILL)
