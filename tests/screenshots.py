@@ -66,24 +66,21 @@ def deployment_of(site: Site, name: str) -> Mapping[str, Any]:
 
 
 def take_all(page: "Page", site: Site, run: Mapping[str, Any], out: Path) -> None:
-    """Look at the form, a run with a sub-flow, the sub-flow's tasks and its artifacts."""
+    """Look at the form, a run with a sub-flow, the sub-flow's own page and two of its artifacts."""
     ui = site.url.removesuffix("/api")
     below = next(one for one in site.read("flow_runs/filter") if one["parent_task_run_id"])
     take(page, f"{ui}/deployments/deployment/{deployment_of(site, 'nemotron4-340b')['id']}/run", out / "prefect-form.png")
     take(page, f"{ui}/runs/flow-run/{run['id']}", out / "prefect-subflows.png")
     take(page, f"{ui}/runs/flow-run/{below['id']}", out / "prefect-run.png")
-    take(page, f"{ui}/runs/flow-run/{below['id']}", out / "prefect-artifacts.png", tab="Artifacts")
     for key in ("scores", "rows"):
         artifact = next(one for one in site.read("artifacts/latest/filter") if one["key"] == f"rehearsal-{key}")
         take(page, f"{ui}/artifacts/artifact/{artifact['latest_id']}", out / f"prefect-{key}.png")
 
 
-def take(page: "Page", address: str, path: Path, *, tab: str = "") -> None:
+def take(page: "Page", address: str, path: Path) -> None:
     """Take a picture of a page once it has settled."""
     page.goto(address)
     page.wait_for_load_state("networkidle")
-    if tab:
-        page.get_by_text(tab, exact=True).click()
     page.wait_for_timeout(_SETTLED_MS)
     page.screenshot(path=path)
     size = path.stat().st_size
