@@ -84,6 +84,7 @@ def recipes_page() -> str:
         ("`score: {appraisal: …}`", "What the reward engine must have shown.", recipe.AppraisalOptions),
         ("`dedup`", "Which records count as copies. (Also under `screen`, for prompts.)", recipe.DedupOptions),
         ("`dedup: {near: …}`", "Near-duplicates by MinHash.", recipe.NearOptions),
+        ("`dedup: {semantic: …}`", "Copies in meaning by embeddings.", recipe.SemanticOptions),
         ("`pairs`", "How preference pairs are made.", recipe.PairOptions),
         ("`sft`", "Which conversations become instruction data.", recipe.SftOptions),
         ("`release`", "The layout of what is published.", recipe.ReleaseOptions),

@@ -45,10 +45,11 @@ class Caps:
     seconds: float | None = None
     money: float | None = None
 
-    def reached(self, sums: Sums) -> str | None:
-        """Name the cap that leaves no room for another call."""
+    def reached(self, sums: Sums, more: int = 1) -> str | None:
+        """Name the cap that leaves no room for so many more calls."""
+        begun = replace(sums, calls=sums.calls + more - 1)
         names = ("calls", "tokens", "seconds", "money")
-        return next((name for name in names if (cap := getattr(self, name)) is not None and getattr(sums, name) >= cap), None)
+        return next((name for name in names if (cap := getattr(self, name)) is not None and getattr(begun, name) >= cap), None)
 
 
 NO_CAPS = Caps()
@@ -75,23 +76,23 @@ class Purse:
         """Read the sums."""
         return self._change(lambda sums: sums)
 
-    def admit(self, caps: Caps) -> str | None:
-        """Count a call in, unless a cap is reached: then name it."""
+    def admit(self, caps: Caps, calls: int = 1) -> str | None:
+        """Count calls in that are made as one, unless a cap is reached: then name it."""
         reached: list[str] = []
 
         def change(sums: Sums) -> Sums:
-            name = caps.reached(sums)
+            name = caps.reached(sums, calls)
             if name is not None:
                 reached.append(name)
                 return sums
-            return replace(sums, calls=sums.calls + 1)
+            return replace(sums, calls=sums.calls + calls)
 
         self._change(change)
         return reached[0] if reached else None
 
-    def give_back(self) -> None:
-        """Count a call out that came to nothing."""
-        self._change(lambda sums: replace(sums, calls=max(0, sums.calls - 1)))
+    def give_back(self, calls: int = 1) -> None:
+        """Count calls out that came to nothing."""
+        self._change(lambda sums: replace(sums, calls=max(0, sums.calls - calls)))
 
     def add(self, *, prompt_tokens: int = 0, completion_tokens: int = 0, money: float = 0.0, seconds: float = 0.0) -> None:
         """Add what a call, or a while, has cost."""

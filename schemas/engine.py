@@ -1,10 +1,13 @@
 """The seam to served models: what is asked, what comes back, and the protocol that every adapter fulfils.
 
 Three requests (generate, reward, embed), an answer type for each, and one `call` for all of them, so that limiter, retry, journal
-and metrics know one thing. Requests and answers are plain frozen values: no Triton, no HTTP in sight.
+and metrics know one thing. Texts to embed also travel several to a call; each one's answer is kept by itself. Requests and answers are plain
+frozen values: no Triton, no HTTP in sight.
 """
 
+import base64
 import dataclasses
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -86,6 +89,23 @@ class EmbedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbedBatch:
+    """Ask an embedding model for several texts' vectors in one call; at most as many as `EngineFacts.batch`."""
+
+    requests: tuple[EmbedRequest, ...]
+
+    @property
+    def prompt(self) -> str:
+        """All texts, for people to look at."""
+        return "\n".join(one.prompt for one in self.requests)
+
+    @property
+    def key(self) -> str:
+        """Names the call to the server, and nothing more: what is paid for, and kept, is each text by its own key."""
+        return content_id("embed-batch", [one.key for one in self.requests])
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """The answer to a GenerateRequest, without the prompt and without a trailing stop string."""
 
@@ -117,8 +137,15 @@ class Embedding:
     vector: tuple[float, ...]
 
 
-Request = GenerateRequest | RewardRequest | EmbedRequest
-Answer = Completion | Reward | Embedding
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """The answer to an EmbedBatch, in its order."""
+
+    vectors: tuple[Embedding, ...]
+
+
+Request = GenerateRequest | RewardRequest | EmbedRequest | EmbedBatch
+Answer = Completion | Reward | Embedding | Embeddings
 
 _ANSWERS: dict[str, type[Answer]] = {"completion": Completion, "reward": Reward, "embedding": Embedding}
 
@@ -157,6 +184,8 @@ class EngineFacts:
     """Of `finish_reason` and `tokens`, what the engine reports itself."""
     attributes: tuple[str, ...] = ()
     """A reward engine's attributes, in order."""
+    batch: int = 1
+    """Most texts that one call to an embedding engine may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +231,8 @@ class Engine(Protocol):
 def answer_to_json(answer: Answer) -> dict[str, Any]:
     """Encode an answer for the journal."""
     kind = next(name for name, cls in _ANSWERS.items() if isinstance(answer, cls))
+    if isinstance(answer, Embedding):
+        return {"kind": kind, "vector": _pack(answer.vector)}
     return {"kind": kind} | {field.name: _plain(getattr(answer, field.name)) for field in dataclasses.fields(answer)}
 
 
@@ -209,8 +240,18 @@ def answer_from_json(value: Mapping[str, Any]) -> Answer:
     """Decode what `answer_to_json` made."""
     fields = {name: item for name, item in value.items() if name != "kind"}
     if value["kind"] == "embedding":
-        fields["vector"] = tuple(fields["vector"])
+        fields["vector"] = _unpack(fields["vector"])
     return _ANSWERS[value["kind"]](**fields)
+
+
+def texts_of(request: Request) -> tuple[EmbedRequest, ...]:
+    """List the texts of a call to an embedding model."""
+    match request:
+        case EmbedBatch(requests):
+            return requests
+        case EmbedRequest():
+            return (request,)
+    raise TypeError(f"{type(request).__name__} is not for an embedding model")
 
 
 def refuse_unsupported(facts: EngineFacts, sampling: Sampling) -> None:
@@ -239,6 +280,22 @@ def refuse_raw(facts: EngineFacts) -> None:
 def as_messages(*turns: tuple[str, str]) -> Messages:
     """Build messages from (role, content) pairs."""
     return tuple(Message(role, content) for role, content in turns)
+
+
+def _pack(vector: tuple[float, ...]) -> str | list[float]:
+    """Write a vector as its 32-bit floats in base64, a quarter of what digits take; as digits where these would not be the same numbers."""
+    try:
+        packed = struct.pack(f"<{len(vector)}f", *vector)
+    except OverflowError:
+        return list(vector)
+    return base64.b64encode(packed).decode() if struct.unpack(f"<{len(vector)}f", packed) == vector else list(vector)
+
+
+def _unpack(written: str | list[float]) -> tuple[float, ...]:
+    if isinstance(written, list):
+        return tuple(written)
+    packed = base64.b64decode(written)
+    return struct.unpack(f"<{len(packed) // 4}f", packed)
 
 
 def _plain(value: Any) -> Any:

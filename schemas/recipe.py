@@ -125,6 +125,17 @@ class NearOptions(Strict):
         return self
 
 
+class SemanticOptions(Strict):
+    """Copies in meaning by embeddings, compared within clusters (SemDeDup: Abbas et al. 2023); `models.embedding` names the model."""
+
+    threshold: float = Field(0.95, gt=0, lt=1)
+    """Cosine from which two records count as the same; what it means differs from model to model, so look at what is dropped."""
+    clusters: int | None = Field(None, ge=1)
+    """Clusters within which records are compared; default: one for each 2,048 records. One cluster compares all with all."""
+    probes: int = Field(2, ge=1, le=16)
+    """In how many of its nearest clusters a record is compared: 1 is SemDeDup's own way and misses pairs that a border parts, more costs more."""
+
+
 class DedupOptions(Strict):
     """Which records count as copies; of a cluster, the best-scored member is kept."""
 
@@ -132,6 +143,8 @@ class DedupOptions(Strict):
     """Drop copies after normalisation (NFKC, case, white space)."""
     near: NearOptions | None = NearOptions()
     """Drop near-copies; null leaves them."""
+    semantic: SemanticOptions | None = None
+    """Drop copies in meaning, of what is left; every record that is looked at costs an embedding call. null leaves them."""
     against: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")], ...] = ()
     """Earlier releases, each as name/version: copies of their rows go too, found by their signature index. `dedup.against` is also screened against."""
 

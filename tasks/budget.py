@@ -7,7 +7,7 @@ call begins; those at work are finished and journalled, so nothing paid for is l
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import sqrt
 from pathlib import Path
 
@@ -102,21 +102,21 @@ class Gate:
         """Whether a stage goes on without the records that could not be begun."""
         return self.allowance.publish and isinstance(self._stop, BudgetReachedError)
 
-    def receipt(self) -> Receipt:
-        """Give what a call is admitted by."""
-        return Receipt(self.admit)
+    def receipt(self, calls: int = 1) -> Receipt:
+        """Give what a call is admitted by, or a batch that counts as so many."""
+        return Receipt(partial(self.admit, calls))
 
-    def admit(self) -> None:
-        """Let a call begin. Raises StoppedError."""
-        if self._stop is None and self._purse is not None and (reached := self._purse.admit(self.allowance.caps)):
+    def admit(self, calls: int = 1) -> None:
+        """Let a call begin, or a batch of them. Raises StoppedError."""
+        if self._stop is None and self._purse is not None and (reached := self._purse.admit(self.allowance.caps, calls)):
             self._stop = BudgetReachedError(_say_cap(reached, self.allowance.caps))
         if self._stop is not None:
             raise type(self._stop)(str(self._stop))
 
-    def lost(self, receipt: Receipt) -> None:
-        """Take in a call that came to nothing."""
+    def lost(self, receipt: Receipt, calls: int = 1) -> None:
+        """Take in a call, or a batch of them, that came to nothing."""
         if receipt.admitted and self._purse is not None:
-            self._purse.give_back()
+            self._purse.give_back(calls)
 
     def paid(self, model: str, answer: Answer, receipt: Receipt) -> None:
         """Take in what a call cost."""

@@ -83,7 +83,7 @@ def share_out(loaded: LoadedRecipe) -> dict[str, Share]:
     planned = plan_calls(loaded)
     calls = sum(one.calls for one in planned) or 1
     tokens = sum(one.prompt_tokens + one.completion_tokens for one in planned) or 1
-    shares, stages = {}, ("prompts", "responses", "score", "pair")
+    shares, stages = {}, ("prompts", "screen", "responses", "score", "dedup", "pair")
     for number, stage in enumerate(stages, 1):
         so_far = [one for one in planned if one.stage in stages[:number]]
         shares[stage] = Share(sum(one.calls for one in so_far) / calls, sum(one.prompt_tokens + one.completion_tokens for one in so_far) / tokens)

@@ -348,6 +348,8 @@ _LATER: tuple[tuple[str, str, Any], ...] = (
     ("score", "appraisal", None),
     ("dedup", "against", []),
     ("screen.dedup", "against", []),
+    ("dedup", "semantic", None),
+    ("screen.dedup", "semantic", None),
 )
 """Keys that recipes have got since the first release, and their defaults: a recipe that leaves them so is the run that it was before."""
 

@@ -10,7 +10,7 @@ from infra.engines.session import EngineSession
 from infra.settings import Settings
 from schemas.errors import GristmillError
 from schemas.model_card import ModelCard
-from schemas.recipe import NearOptions
+from schemas.recipe import DedupOptions, NearOptions
 from schemas.run import ShardReport
 from tasks.catalogue import LoadedRecipe, LoadedResponse, LoadedTechnique
 from tasks.earlier import check_earlier
@@ -108,11 +108,21 @@ def plan_calls(loaded: LoadedRecipe) -> list[PlannedCalls]:
     """Plan the calls of every step, response technique and the reward model."""
     answered = _answered(loaded)
     calls = [row for one in loaded.prompts for row in _plan_technique(one, loaded)]
+    calls += _plan_semantic("screen", loaded.recipe.screen.dedup, sum(one.requested for one in loaded.prompts) * PROMPT_TOKENS, loaded)
     calls += [row for one, rows in answered for row in _plan_response(one, rows, loaded)]
     if loaded.recipe.score is not None:
         read = sum(_length(one) * rows for one, rows in answered)
         calls.append(PlannedCalls("score", "reward", "reward", loaded.cards["reward"].id, sum(rows for _, rows in answered), read, 0))
+    calls += _plan_semantic("dedup", loaded.recipe.dedup, sum(_length(one) * rows for one, rows in answered), loaded)
     return calls + _plan_judges(loaded)
+
+
+def _plan_semantic(stage: str, options: DedupOptions, tokens: int, loaded: LoadedRecipe) -> list[PlannedCalls]:
+    """Bound the embedding of prompts or of answers, a text each: as if no copy were found by its text before."""
+    if options.semantic is None:
+        return []
+    records = sum(one.requested for one in loaded.prompts) if stage == "screen" else sum(rows for _, rows in _answered(loaded))
+    return [PlannedCalls(stage, "semantic", "embedding", loaded.cards["embedding"].id, records, tokens, 0)]
 
 
 def _answered(loaded: LoadedRecipe) -> list[tuple[LoadedResponse, int]]:

@@ -18,7 +18,7 @@ from infra.engines.session import EngineSession
 from infra.journal import Journal
 from infra.settings import Settings
 from infra.storage import RunFolder, hold_run
-from schemas.engine import Answer, Completion, Request, Reward
+from schemas.engine import Answer, Completion, Embedding, Request, Reward
 from schemas.errors import RunBusyError
 from schemas.model_card import ModelCard
 from schemas.records import Conversation, Drop, Preference, Prompt, Provenance, WorkItem, drop_record
@@ -309,4 +309,4 @@ def _spell(answer: Answer) -> str:
         return answer.text
     if isinstance(answer, Reward):
         return ", ".join(f"{name} {number:.2f}" for name, number in answer.attributes.items())
-    return f"a vector of {len(answer.vector)} numbers"
+    return f"a vector of {len(answer.vector)} numbers" if isinstance(answer, Embedding) else f"{len(answer.vectors)} vectors"

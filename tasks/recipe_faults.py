@@ -55,6 +55,9 @@ def _check_roles(loaded: "LoadedRecipe", faults: Faults) -> None:
     wanted = {role: "its techniques ask it" for role, _ in loaded.samplings()}
     if loaded.recipe.score is not None:
         wanted["reward"] = "score asks it; `score: null` leaves scoring out"
+    for where, options in (("screen.dedup", loaded.recipe.screen.dedup), ("dedup", loaded.recipe.dedup)):
+        if options.semantic is not None:
+            wanted["embedding"] = f"{where}.semantic asks it; `semantic: null` leaves it out"
     for role, why in sorted(wanted.items()):
         if role not in loaded.cards:
             faults.add("models", f"no model plays the role {role!r}: {why}")

@@ -5,7 +5,7 @@ memoised beneath it is datatrove's rollout; here a call is keyed by its content 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,7 +15,7 @@ from infra.engines.session import EngineSession
 from infra.handover import share_live
 from infra.journal import Journal
 from infra.storage import RunFolder
-from schemas.engine import Answer, Completion, EngineFacts, GenerateRequest, Request, Sampling
+from schemas.engine import Answer, Completion, EmbedBatch, Embedding, Embeddings, EmbedRequest, EngineFacts, GenerateRequest, Request, Sampling
 from schemas.errors import EngineError, EngineFault, StoppedError
 from schemas.identity import derive_seed
 from schemas.model_card import ModelCard
@@ -90,6 +90,30 @@ class ShardCalls:
             self._spent[key] = self._count(whose, card, answer, engine_s)
             return answer
 
+    async def embed(self, card: ModelCard, asked: Mapping[str, str], *, batch: int, whose: Whose) -> dict[str, Embedding | None]:
+        """Embed texts, as many as `batch` in a call, each kept by its own key; `asked` is text to its record's id. None for one that has no vector.
+
+        That is one that the model refuses; or, where a budget says that the rest goes on, one that no call could be begun for.
+        """
+        requests = {text: card.embed_request(text) for text in asked}
+        found: dict[str, Embedding | None] = {text: self._recall(card, request, whose) for text, request in requests.items()}
+        missing = [text for text, vector in found.items() if vector is None]
+
+        async def ask(texts: Sequence[str]) -> None:
+            try:
+                found.update(await self._pay_batch(card, {text: requests[text] for text in texts}, asked, whose))
+            except EngineError as error:
+                if error.fault not in _RECORDS_OWN:
+                    raise
+                if len(texts) > 1:  # one of them is at fault: each by itself tells which
+                    await gather_all([ask([text]) for text in texts])
+            except StoppedError:
+                if not self._gate.publishes:
+                    raise
+
+        await gather_all([ask(missing[start : start + batch]) for start in range(0, len(missing), batch)])
+        return found
+
     def report(self, *, rows_in: int, rows_out: int, dropped: dict[str, int], seconds: float) -> ShardReport:
         """Sum the shard up. Calls found in its own journal were paid for by this run and count as made."""
         spent = add_spent(self._spent.values())
@@ -121,6 +145,33 @@ class ShardCalls:
         answer = self._journal.put(request.key, item_id, answer, engine_s=receipt.engine_s)
         self._gate.paid(card.id, answer, receipt)
         return answer, receipt.engine_s
+
+    def _recall(self, card: ModelCard, request: EmbedRequest, whose: Whose) -> Embedding | None:
+        entry, known = self._journal.entry(request.key), self._known.get(request.key)
+        if entry is not None:
+            self._spent[request.key] = self._count(whose, card, entry.answer, entry.engine_s)
+        elif known is not None:
+            self._spent[request.key] = self._gate.reuse(whose, card.id)
+        answer = entry.answer if entry is not None else known
+        return answer if isinstance(answer, Embedding) else None
+
+    async def _pay_batch(self, card: ModelCard, requests: Mapping[str, EmbedRequest], asked: Mapping[str, str], whose: Whose) -> dict[str, Embedding]:
+        receipt = self._gate.receipt(len(requests))
+        try:
+            answer = await self._session.call(card, EmbedBatch(tuple(requests.values())), receipt)
+        except BaseException:
+            self._gate.lost(receipt, len(requests))
+            raise
+        if not isinstance(answer, Embeddings):
+            raise EngineError(f"{card.id} answered a batch of texts with {type(answer).__name__}", fault=EngineFault.GARBLED)
+        engine_s, found = receipt.engine_s / len(requests), {}
+        for (text, request), vector in zip(requests.items(), answer.vectors, strict=True):
+            kept = self._journal.put(request.key, asked[text], vector, engine_s=engine_s)
+            assert isinstance(kept, Embedding)
+            found[text] = kept
+            self._spent[request.key] = self._count(whose, card, kept, engine_s)
+        self._gate.paid(card.id, answer, receipt)
+        return found
 
     def _count(self, whose: Whose, card: ModelCard, answer: Answer, engine_s: float) -> Spent:
         gpu_seconds, cost = self._gate.price(card.id, answer, engine_s)
@@ -183,6 +234,16 @@ class Refused:
 
 def _nobody(_: object) -> str:
     return ""
+
+
+async def gather_all(works: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all; the first failure cancels the rest and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from errors
 
 
 async def run_records(

@@ -14,12 +14,12 @@ import httpx
 from infra import traces
 from infra.engines.http_line import HttpLine, refuse_failure
 from infra.engines.openai_stream import STREAMED, join_chunks, read_events
-from infra.engines.openai_wire import OPTIONS, model_names, parse_json, path_and_body, read_completion, read_embedding, read_reward
+from infra.engines.openai_wire import OPTIONS, model_names, parse_json, path_and_body, read_completion, read_embedding, read_embeddings, read_reward
 from infra.engines.pacing import paced
 from infra.engines.rewards import reward_facts
 from infra.engines.server_load import read_load
 from infra.settings import Address, Settings
-from schemas.engine import Answer, Deadlines, EngineFacts, GenerateRequest, Request, RewardRequest, ServerLoad
+from schemas.engine import Answer, Deadlines, EmbedBatch, EngineFacts, GenerateRequest, Request, RewardRequest, ServerLoad
 from schemas.errors import EngineError, EngineFault
 from schemas.model_card import ModelCard
 
@@ -30,6 +30,8 @@ _TELLS = {
     "base": frozenset({"finish_reason", "tokens"}),
     "reward": frozenset({"exceeded"}),  # by refusing what is too long
 }
+_BATCH = 32
+"""Texts of one call. The API allows 2,048, servers as many as fit into their memory: NIM's and vLLM's own batches are of this size or larger."""
 _LISTED = 8
 """Most model names shown in an error."""
 
@@ -108,7 +110,7 @@ class OpenAIEngine:
             return read_completion(body, request)
         if isinstance(request, RewardRequest):
             return read_reward(body, reward_facts(self._card))
-        return read_embedding(body)
+        return read_embeddings(body, len(request.requests)) if isinstance(request, EmbedBatch) else read_embedding(body)
 
     def _body(self, response: httpx.Response) -> Any:
         refuse_failure(response)
@@ -125,6 +127,7 @@ class OpenAIEngine:
             options=frozenset(options) if self._card.role in ("instruct", "base") else frozenset(),
             tells=_TELLS.get(self._card.role, frozenset()),
             attributes=reward_facts(self._card).attributes if self._card.role == "reward" else (),
+            batch=_BATCH if self._card.role == "embedding" else 1,
         )
 
     def _choose(self, names: list[str]) -> str:

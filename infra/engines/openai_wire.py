@@ -5,13 +5,14 @@ Pure: bodies out, parsed JSON in. Only standard fields are sent, and `top_k` and
 
 import json
 import math
+import struct
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from infra.engines.completion import Said, as_completion
 from infra.engines.rewards import reward_from_content, reward_from_logprobs
-from schemas.engine import Completion, Embedding, EmbedRequest, GenerateRequest, Request, Reward, RewardRequest, Sampling
+from schemas.engine import Completion, EmbedBatch, Embedding, Embeddings, EmbedRequest, GenerateRequest, Request, Reward, RewardRequest, Sampling, texts_of
 from schemas.errors import EngineError, EngineFault
 from schemas.model_card import RewardFacts
 from schemas.records import Message, Messages
@@ -20,11 +21,15 @@ OPTIONS = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "top_
 """A server of this kind declares nothing, so these are what the API and its common extensions know."""
 
 
+_MOST = 3.4e38
+"""Of a 32-bit float."""
+
+
 def path_and_body(request: Request, served_model: str) -> tuple[str, dict[str, Any]]:
     """Say a request: the path under the base, and the JSON body."""
     named = {"model": served_model}
-    if isinstance(request, EmbedRequest):
-        return "/embeddings", named | {"input": [request.prompt]}
+    if isinstance(request, EmbedRequest | EmbedBatch):
+        return "/embeddings", named | {"input": [one.prompt for one in texts_of(request)]}
     if isinstance(request, RewardRequest):
         # The graded conversation and nothing else: NVIDIA's reward endpoints refuse sampling fields.
         return "/chat/completions", named | {"messages": _plain(fold_system(request.messages))}
@@ -68,10 +73,25 @@ def read_reward(body: Any, facts: RewardFacts) -> Reward:
 
 def read_embedding(body: Any) -> Embedding:
     """Read a vector."""
-    vector = _first(body, "data").get("embedding")
-    if not isinstance(vector, list) or not vector or not all(_finite(value) for value in vector):
+    return _embedding(_first(body, "data"))
+
+
+def read_embeddings(body: Any, wanted: int) -> Embeddings:
+    """Read as many vectors as there were texts, in the order of their `index`."""
+    _first(body, "data")
+    data = body["data"]
+    places = {one.get("index"): one for one in data if isinstance(one, dict)}
+    if len(data) != wanted or places.keys() != set(range(wanted)):
+        raise _garbled(f"{len(data)} vectors, numbered {sorted(places, key=str)[:8]}, for {wanted} texts")
+    return Embeddings(tuple(_embedding(places[number]) for number in range(wanted)))
+
+
+def _embedding(entry: Mapping[str, Any]) -> Embedding:
+    vector = entry.get("embedding")
+    if not isinstance(vector, list) or not vector or not all(_finite(value) and abs(value) < _MOST for value in vector):
         raise _garbled(f"no vector of finite numbers in {vector!r:.80}")
-    return Embedding(tuple(float(value) for value in vector))
+    # Models compute in 32 bits at most: so much of a number is kept.
+    return Embedding(tuple(struct.unpack(f"<{len(vector)}f", struct.pack(f"<{len(vector)}f", *vector))))
 
 
 def model_names(body: Any) -> list[str]:

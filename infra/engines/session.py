@@ -214,7 +214,7 @@ def _common_facts(card: ModelCard, found: list[EngineFacts]) -> EngineFacts:
             )
     options = frozenset.intersection(*(one.options for one in found))
     tells = frozenset.intersection(*(one.tells for one in found))
-    return replace(first, address=" ".join(one.address for one in found), options=options, tells=tells)
+    return replace(first, address=" ".join(one.address for one in found), options=options, tells=tells, batch=min(one.batch for one in found))
 
 
 _shared: dict[tuple[Settings, frozenset[tuple[str, tuple[Address, ...]]]], EngineSession] = {}

@@ -138,6 +138,7 @@ class TritonEngine:
             options=dialect.options,
             tells=dialect.tells,
             attributes=dialect.attributes,
+            batch=max(1, model.max_batch),
         )
 
     @asynccontextmanager

@@ -26,6 +26,8 @@ class ServedModel:
     parameters: Mapping[str, str]
     steps: frozenset[str] = frozenset()
     """Of an ensemble, the models behind it: the server's metrics name those."""
+    max_batch: int = 0
+    """Most rows of one request; 0 where it takes no batch dimension."""
 
     def tensor(self, name: str, *values: Any) -> InferInput:
         """Make an input of the declared type and rank."""
@@ -35,6 +37,14 @@ class ServedModel:
         array = np.array(values, dtype=triton_to_np_dtype(datatype)).reshape(shape)
         tensor = InferInput(name, shape, datatype)
         tensor.set_data_from_numpy(array)
+        return tensor
+
+    def column(self, name: str, *values: Any) -> InferInput:
+        """Make an input of one element a row, of a model that is batched; of one row where it is not."""
+        if len(values) == 1:
+            return self.tensor(name, *values)
+        tensor = InferInput(name, [len(values), 1], self.inputs[name])
+        tensor.set_data_from_numpy(np.array(values, dtype=triton_to_np_dtype(self.inputs[name])).reshape(-1, 1))
         return tensor
 
 
@@ -48,6 +58,7 @@ def served_model(metadata: Any, config: Any) -> ServedModel:
         decoupled=config.model_transaction_policy.decoupled,
         parameters={name: value.string_value for name, value in config.parameters.items()},
         steps=frozenset(step.model_name for step in config.ensemble_scheduling.step),
+        max_batch=config.max_batch_size,
     )
 
 

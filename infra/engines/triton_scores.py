@@ -2,7 +2,8 @@
 
 A reward model takes `sentences` (the rendered conversation) and gives `rewards` and, if it tells, `exceeded`; that is NeMo-Aligner's server contract
 widened, so those servers are understood as well. A one-number reward model may also be served as a text generator: then the logit of one token at the
-first generated position is the reward. An embedding model takes one text and gives one row of floats, whatever it calls them.
+first generated position is the reward. An embedding model takes one text and gives one row of floats, whatever it calls them; several texts are rows of one
+request, as many as its `max_batch_size` allows.
 """
 
 import math
@@ -13,7 +14,7 @@ from tritonclient.grpc import InferInput, InferResult
 from infra.engines.rewards import reward_facts, reward_from_numbers
 from infra.engines.triton_dialects import Dialect, generation_dialect
 from infra.engines.triton_model import ServedModel, values_in
-from schemas.engine import Answer, Embedding, Request
+from schemas.engine import Answer, EmbedBatch, Embedding, Embeddings, Request, texts_of
 from schemas.errors import EngineError, EngineFault
 from schemas.model_card import ModelCard, RewardFacts
 
@@ -121,15 +122,17 @@ class EmbeddingDialect:
         self._model, self._text, self._vector = model, texts[0], vectors[0]
 
     def inputs(self, request: Request) -> list[InferInput]:
-        """Give the text."""
-        return [self._model.tensor(self._text, request.prompt.encode())]
+        """Give the texts, a row each."""
+        return [self._model.column(self._text, *(one.prompt.encode() for one in texts_of(request)))]
 
     def answer(self, results: Sequence[InferResult], request: Request) -> Answer:
-        """Read the vector."""
-        vector = _floats(results[-1], self._vector)
-        if not vector or not all(map(math.isfinite, vector)):
-            raise EngineError(f"{self._vector} is empty or not finite", fault=EngineFault.GARBLED)
-        return Embedding(tuple(vector))
+        """Read the vectors."""
+        wanted, numbers = len(texts_of(request)), _floats(results[-1], self._vector)
+        if not numbers or len(numbers) % wanted or not all(map(math.isfinite, numbers)):
+            raise EngineError(f"{self._vector} holds {len(numbers)} numbers for {wanted} texts, or one that is not finite", fault=EngineFault.GARBLED)
+        length = len(numbers) // wanted
+        vectors = tuple(Embedding(tuple(numbers[start : start + length])) for start in range(0, len(numbers), length))
+        return Embeddings(vectors) if isinstance(request, EmbedBatch) else vectors[0]
 
 
 def _floats(result: InferResult, name: str) -> list[float]:

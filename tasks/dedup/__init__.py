@@ -11,7 +11,7 @@ released.py the signature index that a release carries, for later runs to search
 """
 
 from tasks.dedup.copies import find_copies, run_some
-from tasks.dedup.found import METHODS, Copies, Parted, part_copies, read_copies
+from tasks.dedup.found import METHODS, Copies, Parted, join_copies, part_copies, read_copies
 from tasks.dedup.plan import Bands, plan_bands, s_curve
 
-__all__ = ["METHODS", "Bands", "Copies", "Parted", "find_copies", "part_copies", "plan_bands", "read_copies", "run_some", "s_curve"]
+__all__ = ["METHODS", "Bands", "Copies", "Parted", "find_copies", "join_copies", "part_copies", "plan_bands", "read_copies", "run_some", "s_curve"]

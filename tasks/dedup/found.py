@@ -97,6 +97,12 @@ def read_copies(work: Path, shard: int) -> Copies:
     return Copies(records, tuple(note["releases"]))
 
 
+def join_copies(*found: Copies) -> Copies:
+    """Join what several searches found in one shard, each among what the ones before left; the first one's releases are meant."""
+    records = np.concatenate([one.records for one in found])
+    return Copies(records[np.argsort(records["row"])], found[0].releases)
+
+
 def part_copies(table: pa.Table, copies: Copies, kind: Kind, *, stage: str) -> Parted:
     """Part a shard into the rows kept and the drops of its copies; of the rows, only the dropped ones become Python objects."""
     dropped = np.zeros(table.num_rows, np.bool_)

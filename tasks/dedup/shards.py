@@ -48,7 +48,7 @@ def read_batches(shard: Path, kind: Kind) -> Iterator[Batch]:
     with _open(shard) as file:
         try:
             for batch in file.iter_batches(_batch_rows(file.metadata), columns=_COLUMNS[kind], use_threads=False):
-                yield Batch(_rows(batch, kind), join_turns(batch.column("messages")))
+                yield Batch(rows_of(batch, kind), join_turns(batch.column("messages")))
         except pa.ArrowException as error:
             raise damaged(shard, error) from error
 
@@ -90,7 +90,8 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
     return int(min(BATCH_ROWS, max(1, BATCH_BYTES * metadata.num_rows // max(1, stored))))
 
 
-def _rows(batch: pa.RecordBatch, kind: Kind) -> NDArray[np.void]:
+def rows_of(batch: pa.RecordBatch, kind: Kind) -> NDArray[np.void]:
+    """Read what a batch of records tells beside its texts; digests not yet filled in."""
     rows = np.zeros(batch.num_rows, ROW)
     ids = parse_ids(batch.column(f"{kind}_id"))
     rows["id_high"], rows["id_low"] = ids[:, 0], ids[:, 1]

@@ -31,7 +31,7 @@ BEARS_ON: Mapping[str, str] = {
     "decontaminate": "screen",
 }
 """Key of a recipe to the first stage that it bears on; any other key bears on the first of all."""
-_ROLES = {"reward": "score", "user": "responses", "responder": "screen"}
+_ROLES = {"reward": "score", "user": "responses", "responder": "screen", "embedding": "screen"}
 
 
 @dataclass(frozen=True, slots=True)

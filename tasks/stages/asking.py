@@ -28,6 +28,13 @@ def _hand_over_here(folder: RunFolder, stage: str, shards: int) -> None:
             hand_over(folder, stage, shard)
 
 
+def make_room() -> None:
+    """Let the worker begin its next shard while this one waits for answers, so that one's tail is filled by another's head; see QUEUED_PER_WORKER."""
+    from distributed import secede
+
+    secede()
+
+
 @contextmanager
 def metered(session: EngineSession) -> Iterator[None]:
     """Tell the driver of this worker's calls twice a second, and once more at the end."""

@@ -21,7 +21,7 @@ from tasks.progress import HUB
 from tasks.rollout import Cast, Refused, ShardCalls, Whose, open_calls, run_records
 from tasks.run_state import Job, Run
 from tasks.sampled import judge_samples, rate_prompts
-from tasks.stages.asking import hand_over_shards, metered
+from tasks.stages.asking import hand_over_shards, make_room, metered
 from tasks.stages.fan_out import on_dask, stage_task
 from tasks.stages.stopping import stoppable
 from tasks.tally import tally
@@ -68,13 +68,6 @@ def score_shard(job: Job, shard: int, *, reduction: Reduction | None, judges: tu
     write_records(job.folder.part("score", shard), kept, Conversation)
     write_records(job.folder.dropped("score", shard), drops, Drop)
     return calls.report(rows_in=len(conversations), rows_out=len(kept), dropped=tally(drops), seconds=time.monotonic() - started)
-
-
-def make_room() -> None:
-    """Let the worker begin its next shard while this one waits for grades, so that one's tail is filled by another's head; see QUEUED_PER_WORKER."""
-    from distributed import secede
-
-    secede()
 
 
 async def grade(conversation: Conversation, cast: Cast, calls: ShardCalls) -> Reward:

@@ -76,8 +76,8 @@ with Journal.open(Path(sys.argv[1])) as journal:
 
 @pytest.mark.parametrize(
     "answer",
-    [an_answer("ä\n\u2028\0"), Reward({"helpfulness": 4.25}, exceeded=True), Embedding((0.1, -1e-30))],
-    ids=["completion", "reward", "embedding"],
+    [an_answer("ä\n\u2028\0"), Reward({"helpfulness": 4.25}, exceeded=True), Embedding((0.1, -1e-30)), Embedding((0.5, -1.25)), Embedding((1e300,))],
+    ids=["completion", "reward", "embedding", "embedding in 32 bits", "embedding beyond 32 bits"],
 )
 def test_journal_gives_back_what_was_put(tmp_path: Path, answer: Answer) -> None:
     with Journal.open(tmp_path / "new" / "x.journal") as journal:

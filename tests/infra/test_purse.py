@@ -30,6 +30,14 @@ def test_admit_lets_in_exactly_as_many_as_the_cap_over_threads(tmp_path: Path) -
     assert reached.count("calls") == 200
 
 
+def test_admit_lets_a_batch_in_whole_or_not_at_all(tmp_path: Path) -> None:
+    with closing(Purse.open(tmp_path / "spent")) as purse:
+        assert [purse.admit(Caps(calls=100), 32) for _ in range(4)] == [None, None, None, "calls"]
+        assert purse.admit(Caps(calls=100), 4) is None
+        purse.give_back(32)
+        assert purse.read().calls == 68
+
+
 def test_purse_names_the_cap_that_is_reached(tmp_path: Path) -> None:
     with closing(Purse.open(tmp_path / "spent")) as purse:
         purse.add(prompt_tokens=60, completion_tokens=40, money=1.5, seconds=9.0)

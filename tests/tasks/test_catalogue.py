@@ -120,6 +120,8 @@ WRONG = {
     ),
     "role without a model": ({"models": {"writer": "rehearsal-instruct", "reward": "rehearsal-reward"}}, "models: no model plays the role 'responder'"),
     "no reward model": ({"models": {"writer": "rehearsal-instruct", "responder": "rehearsal-instruct"}}, "models: no model plays the role 'reward'"),
+    "no embedding model": ({"dedup": {"semantic": {}}}, "models: no model plays the role 'embedding': dedup.semantic asks it"),
+    "a cosine beyond one": ({"dedup": {"semantic": {"threshold": 1.5}}}, "dedup.semantic.threshold: Input should be less than 1 (given: 1.5)"),
     "user without a model": ({"responses": [{"technique": "dialogue"}]}, "models: no model plays the role 'user'"),
     "judge without scores": ({"score": None}, "pairs.judges.1: reward_margin reads rewards, and `score: null` leaves scoring out"),
     "filter without scores": ({"score": None, "pairs": None, "filters": [{"filter": "below_reward", "minimum": 1}]}, "filters.0: below_reward reads rewards"),

@@ -97,6 +97,10 @@ class ServedModel:
         """Answer a call, by one response; a decoupled model, by one or more."""
         raise NotImplementedError
 
+    def asked(self, call: Call) -> Iterable[str]:
+        """List what a call asked, for the log: a line each."""
+        return (call.content,)
+
     def _tend(self) -> None:
         slots = self._desk.slots
         if self.options.control is not None and (asked := read_slots(self.options.control)) not in (None, slots.number):
@@ -139,10 +143,11 @@ class ServedModel:
 
     def _note(self, request: Any, call: Call) -> None:
         if self.options.call_log:
-            line = {"model": self.name, "request_id": request.request_id(), "seed": call.seed, "content_sha256": sha256(call.content.encode()).hexdigest()}
-            # One write of one short line to a file opened for appending: the models' processes don't cut into each other's lines.
+            line = {"model": self.name, "request_id": request.request_id(), "seed": call.seed}
+            # One write of a few short lines to a file opened for appending: the models' processes don't cut into each other's lines.
+            lines = (json.dumps(line | {"content_sha256": sha256(text.encode()).hexdigest()}) + "\n" for text in self.asked(call))
             with open(self.options.call_log, "a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
+                log.write("".join(lines))
 
 
 def text_of(inputs: Tensors, name: str) -> str:

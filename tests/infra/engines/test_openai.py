@@ -11,7 +11,7 @@ import pytest
 
 from infra.engines import open_engine
 from infra.settings import Address, Settings
-from schemas.engine import Answer, Completion, Deadlines, Embedding, Engine, EngineFacts, Request, Reward, Sampling
+from schemas.engine import Answer, Completion, Deadlines, EmbedBatch, Embedding, Embeddings, Engine, EngineFacts, Request, Reward, Sampling
 from schemas.errors import EngineError, EngineFault, SettingsError
 from schemas.model_card import ModelCard, load_card
 from schemas.records import ATTRIBUTES
@@ -139,6 +139,21 @@ def test_embedding_is_read() -> None:
     done = answer(answering({"data": [{"embedding": [0.5, -1, 2.25]}]}, log=log), embed(), card=a_card("embedding"))
     assert done == Embedding((0.5, -1.0, 2.25))
     assert log[1].path == "/v1/embeddings"
+
+
+def test_texts_of_one_call_are_told_apart_by_their_index() -> None:
+    log: list[Asked] = []
+    body = {"data": [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [0.1]}]}
+    done = answer(answering(body, log=log), EmbedBatch((embed("a"), embed("b"))), card=a_card("embedding"))
+    assert isinstance(done, Embeddings)
+    assert [one.vector for one in done.vectors] == [(pytest.approx(0.1),), (2.0,)]
+    assert log[1].body == {"model": "served", "input": ["a", "b"]}
+
+
+@pytest.mark.parametrize("numbers", [[0], [0, 0], [0, 2], [None, None], [0, 1, 2]], ids=str)
+def test_other_vectors_than_texts_are_garbled(numbers: list[Any]) -> None:
+    body = {"data": [{"index": number, "embedding": [1.0]} for number in numbers]}
+    assert refusal(answering(body), EmbedBatch((embed("a"), embed("b"))), card=a_card("embedding")).fault is EngineFault.GARBLED
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from infra.engines import open_engine
 from infra.settings import Address
 from infra.triton.server import ServedTriton
-from schemas.engine import Answer, Completion, Deadlines, Embedding, Engine, EngineFacts, Request, Reward, Sampling, as_messages
+from schemas.engine import Answer, Completion, Deadlines, EmbedBatch, Embedding, Embeddings, Engine, EngineFacts, Request, Reward, Sampling, as_messages
 from schemas.errors import EngineError, EngineFault, SettingsError
 from schemas.records import ATTRIBUTES
 from tests.infra.engines.builders import a_card, ask, embed, grade, some_settings
@@ -124,6 +124,13 @@ def test_embedding_is_a_vector(triton: ServedTriton) -> None:
     done = answer(triton, "embedding", embed(), "embedding")
     assert isinstance(done, Embedding)
     assert len(done.vector) > 8
+
+
+def test_texts_in_one_call_have_the_vectors_that_they_have_by_themselves(triton: ServedTriton) -> None:
+    texts = [embed(text) for text in ("Rivers carry sand.", "Rent is due on Friday.", "")]
+    done = answer(triton, "embedding", EmbedBatch(tuple(texts)), "embedding")
+    assert done == Embeddings(tuple(answer(triton, "embedding", one, "embedding") for one in texts))  # type: ignore[arg-type]
+    assert facts(triton, "embedding", "embedding").batch == 32
 
 
 def test_inspect_names_an_unknown_model(triton: ServedTriton) -> None:

@@ -1,4 +1,4 @@
-"""A real cluster of two worker processes, shared by the tests of this folder."""
+"""A real cluster of two worker processes, shared by the tests of these folders."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
