@@ -83,6 +83,7 @@ def recipes_page() -> str:
         ("`score`", "How conversations are graded.", recipe.ScoreOptions),
         ("`score: {appraisal: …}`", "What the reward engine must have shown.", recipe.AppraisalOptions),
         ("`dedup`", "Which records count as copies. (Also under `screen`, for prompts.)", recipe.DedupOptions),
+        ("`redact`", "Personal data out of sight.", recipe.RedactOptions),
         ("`dedup: {near: …}`", "Near-duplicates by MinHash.", recipe.NearOptions),
         ("`dedup: {semantic: …}`", "Copies in meaning by embeddings.", recipe.SemanticOptions),
         ("`pairs`", "How preference pairs are made.", recipe.PairOptions),

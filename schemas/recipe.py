@@ -5,7 +5,7 @@ its name and its raw options, which tasks/catalogue.py checks against the module
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from schemas.engine import Sampling
 from schemas.errors import RecipeError
 from schemas.licences import Use
+from schemas.records import PersonalKind
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -156,6 +157,13 @@ class ScreenOptions(Strict):
     """Copies among the prompts."""
     max_prompt_tokens: int | None = Field(None, ge=1)
     """Longest prompt by estimate; default: the responder's context less the answer's max_tokens."""
+
+
+class RedactOptions(Strict):
+    """Personal data and keys that are put out of sight in everything published; what each kind is, the filters of the same names say."""
+
+    kinds: tuple[PersonalKind, ...] = Field(get_args(PersonalKind), min_length=1)
+    """Each is replaced by its name: `[EMAIL_ADDRESS]`. To drop an answer instead, name the filter; filters see the text as it was."""
 
 
 class DiversityOptions(Strict):
@@ -334,6 +342,8 @@ class Recipe(Strict):
     """Reward scoring; null leaves it out."""
     filters: tuple[FilterEntry, ...] = ()
     """Checks on conversations, in order."""
+    redact: RedactOptions | None = None
+    """Personal data to put placeholders for, in prompts, answers and drops alike; null publishes texts as they are."""
     dedup: DedupOptions = DedupOptions()
     """Copies among the conversations."""
     split: SplitOptions | None = None

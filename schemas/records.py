@@ -6,7 +6,7 @@ No record carries a clock time: those are in the ledger and the manifest, so tha
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import orjson
 
@@ -16,6 +16,8 @@ from schemas.identity import content_id
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]
 RecordKind = Literal["item", "prompt", "conversation", "preference"]
+
+PersonalKind = Literal["access_key", "email_address", "bank_account", "payment_card", "social_security_number", "ip_address", "phone_number"]
 
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 """HelpSteer2's five attributes, in the order in which reward models give them."""
@@ -157,6 +159,16 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Redaction:
+    """What placeholders stand for in one part of a row."""
+
+    kind: Annotated[str, OneOf(get_args(PersonalKind))]
+    where: Annotated[str, OneOf(("prompt", "answer", "chosen", "rejected", "reference"))]
+    """The last turn and the thoughts before it are the `answer`, all earlier turns and what they come from the `prompt`."""
+    count: Annotated[Int32, Range(1, 1_000_000)]
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """A request to be answered: one turn or several, the last from the user."""
 
@@ -169,6 +181,8 @@ class Prompt:
     provenance: Provenance
     difficulty: Difficulty | None = None
     """Known once its answers were judged."""
+    redacted: tuple[Redaction, ...] = ()
+    """Personal data that stands as placeholders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +214,7 @@ class Conversation:
     reasoning: str | None = None
     """What the model thought before its last answer, where its card says how to tell that from the answer."""
     difficulty: Difficulty | None = None
+    redacted: tuple[Redaction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +245,7 @@ class Preference:
     chosen_reasoning: str | None = None
     rejected_reasoning: str | None = None
     difficulty: Difficulty | None = None
+    redacted: tuple[Redaction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

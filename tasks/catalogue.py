@@ -341,6 +341,7 @@ _LATER: tuple[tuple[str, str, Any], ...] = (
     ("split", "sft", []),
     ("split", "preferences", []),
     ("", "split", None),
+    ("", "redact", None),
     ("", "diversity", None),
     ("release", "rows", None),
     ("score", "attribute", None),

@@ -183,6 +183,11 @@ def _make_preference(one: JudgedPair) -> Preference:
         chosen_reasoning=chosen.reasoning,
         rejected_reasoning=rejected.reasoning,
         difficulty=chosen.difficulty,
+        redacted=(
+            *(each for each in chosen.redacted if each.where != "answer"),
+            *(replace(each, where="chosen") for each in chosen.redacted if each.where == "answer"),
+            *(replace(each, where="rejected") for each in rejected.redacted if each.where == "answer"),
+        ),
     )
 
 

@@ -133,6 +133,8 @@ def _making(inputs: ReleaseInputs, rows: Mapping[str, int], accounts: Iterable[A
     answers = ", ".join(f"`{entry.technique}` × {entry.samples}" for entry in inputs.recipe.responses)
     filters = ", ".join(f"`{entry.filter}`" for entry in inputs.recipe.filters) or "none"
     told = f"Prompts by {techniques}; answers by {answers}; filters: {filters}. Run `{inputs.run_id}`, recipe fingerprint `{inputs.fingerprint}`."
+    if inputs.recipe.redact:
+        told += f" Personal data stands as placeholders: {', '.join(inputs.recipe.redact.kinds)}; `redacted` tells each row's."
     if inputs.descent:
         told += " " + _descent(inputs.descent)
     lines = [_account_line(account) for account in accounts]

@@ -97,7 +97,7 @@ def read_inputs(ledger: Ledger, data: Path, run_id: str, *, cards: Path | None =
 
 def find_parts(folder: RunFolder, recipe: Recipe, stages: Sequence[StageReport]) -> dict[str, tuple[Path, ...]]:
     """Find what a run has made so far, by data set."""
-    screened, rated = folder.parts("screen"), folder.parts("score/prompts")
+    screened, rated = folder.parts("screen"), folder.parts(prompts_folder(recipe))
     # Rated ones are the same prompts, once all of them are there.
     written = rated if rated and len(rated) == len(screened) else screened
     written = written or [path for stage in stages for path in folder.parts(stage.stage) if stage.stage.startswith("prompts")]
@@ -107,6 +107,11 @@ def find_parts(folder: RunFolder, recipe: Recipe, stages: Sequence[StageReport])
     # Of the stages in the ledger only: a stage's working folders may hold drops that are in its own dropped/ too.
     dropped = tuple(path for stage in stages for path in folder.dropped_parts(stage.stage))
     return {name: parts[name] for name in DATA_SETS if name in parts} | {"dropped": dropped}
+
+
+def prompts_folder(recipe: Recipe) -> str:
+    """Name the folder of the prompts as they are to be published."""
+    return "filter/prompts" if recipe.redact else "score/prompts"
 
 
 def find_scored(folder: RunFolder) -> tuple[Path, ...]:

@@ -24,6 +24,7 @@ BEARS_ON: Mapping[str, str] = {
     "sft": "pair",
     "dedup": "dedup",
     "filters": "filter",
+    "redact": "filter",
     "language": "filter",
     "score": "score",
     "responses": "responses",

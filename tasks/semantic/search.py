@@ -5,12 +5,13 @@ Which record is kept depends on nothing but the records and their vectors: not o
 a third record; follow `points_to` to the end, and the record there is kept.
 """
 
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from infra.trees import remove_tree
 
 from infra.cluster import count_workers, run_tasks
 from infra.storage import write_text
@@ -42,7 +43,7 @@ def find_alike(client: "Client", shards: Sequence[Path], files: Sequence[Path], 
     if plan.points:
         _search(client, plan)
     note_found(work.absolute(), plan.starts, plan.groups if plan.points else [])
-    shutil.rmtree(plan.scratch, ignore_errors=True)
+    remove_tree(plan.scratch)
 
 
 def make_plan(shards: Sequence[Path], files: Sequence[Path], scratch: Path, options: SemanticOptions) -> Plan:
@@ -80,7 +81,7 @@ def _taken_up(plan: Plan, work: Path) -> bool:
     """Say whether this very search is finished; clear away what another one left, or this one before the machine was started anew."""
     described, note = _describe(plan), work / "search.json"
     if not note.exists() or note.read_text(encoding="utf-8") != described:
-        shutil.rmtree(work, ignore_errors=True)
+        remove_tree(work)
         write_text(note, described)
     return (work / NOTE).exists()
 

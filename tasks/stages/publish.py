@@ -1,18 +1,26 @@
 """Stage `publish`: the validated rows become a release, and the ledger says so."""
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
+from infra.storage import read_table, write_table
+from schemas.records import PersonalKind
 from schemas.run import ShardReport
 from tasks.budgeting import note_if_cut
 from tasks.prefect_view import Outcome
 from tasks.progress import HUB
-from tasks.release.inputs import read_inputs
+from tasks.redaction import redact_drops
+from tasks.release.inputs import ReleaseInputs, read_inputs
 from tasks.release.publish import publish_release
 from tasks.report.samples import gather_samples
 from tasks.report.scores import gather_scores
-from tasks.run_state import Run, RunOutcome, finished_outcome
-from tasks.stages.fan_out import stage_task
+from tasks.run_state import Job, Run, RunOutcome, finished_outcome
+from tasks.stages.fan_out import map_on_dask, stage_task
 from tasks.stages.validate import merged_results
+
+REDACTED = "publish/redacted"
+"""Where the drops lie that are published without personal data."""
 
 
 @stage_task
@@ -22,7 +30,7 @@ def publish_run(run: Run) -> RunOutcome:
     version = run.ledger.next_version(run.record.name, run_id=run.run_id)
     inputs = read_inputs(run.ledger, run.folder.data, run.run_id, cards=run.settings.cards)
     inputs = replace(inputs, version=version, cards=run.loaded.cards, expectations=merged_results(run.folder.root))
-    release = publish_release(inputs)
+    release = publish_release(_with_redacted_drops(run, inputs))
     run.ledger.record_release(release)
     note_if_cut(run)
     rows = sum(release.rows.values())
@@ -32,3 +40,19 @@ def publish_run(run: Run) -> RunOutcome:
     run.view.tell_outcome(release, Outcome(tuple(inputs.stages), scores.histograms, gather_samples(inputs.parts)))
     HUB.say("closing")
     return finished_outcome(run.ledger, run.ledger.run(run.run_id), already=False)
+
+
+def _with_redacted_drops(run: Run, inputs: ReleaseInputs) -> ReleaseInputs:
+    """Publish drops without personal data, where the recipe redacts; the run's own files keep what `requeue` needs."""
+    redact = inputs.recipe.redact
+    if redact is None:
+        return inputs
+    paths = inputs.parts["dropped"]
+    for _ in map_on_dask(run, partial(redact_drop_file, paths=paths, kinds=redact.kinds), range(len(paths))):
+        pass
+    return replace(inputs, parts={**inputs.parts, "dropped": tuple(run.folder.part(REDACTED, number) for number in range(len(paths)))})
+
+
+def redact_drop_file(job: Job, number: int, *, paths: tuple[Path, ...], kinds: tuple[PersonalKind, ...]) -> None:
+    """Write one file of drops without personal data."""
+    write_table(job.folder.part(REDACTED, number), redact_drops(read_table(paths[number]), kinds))

@@ -15,6 +15,7 @@ from infra.storage import write_records, write_text
 from schemas.records import Conversation, Drop, Preference, Prompt
 from schemas.run import ShardReport
 from tasks.progress import HUB
+from tasks.release.inputs import prompts_folder
 from tasks.run_state import Job, Run
 from tasks.stages.fan_out import map_on_dask, stage_task
 from tasks.tally import tally
@@ -56,7 +57,7 @@ def validate_rows(run: Run, shards: int) -> None:
 
 def list_partitions(run: Run, shards: int) -> tuple[Partition, ...]:
     """Cut what is to be published into partitions."""
-    folders = {"prompts": "score/prompts"}
+    folders = {"prompts": prompts_folder(run.loaded.recipe)}
     folders |= {"sft": "pair/sft"} if run.loaded.recipe.sft else {}
     folders |= {"preferences": "pair/preferences"} if run.loaded.recipe.pairs else {}
     paths = {name: [run.folder.part(folder, shard) for shard in range(shards)] for name, folder in folders.items()}

@@ -77,8 +77,16 @@ TRUE: Examples = {
     "profanity": [(said(text), {"words": RUDE}) for text in ("Bother!", "You old-goat.", "oh BOTHER, again")],
     "email_address": plain("Write to jane.doe@mail.co.uk now.", "a+b@x.io", "info@example.com and real@firm.de"),
     "phone_number": plain("Call +44 20 7946 0958.", "Call (212) 736-5000 now", "212-736-5000", "+49 (30) 901820 12", "+14155552671"),
-    "ip_address": plain("Ping 8.8.8.8 first.", "Use 2001:4860:4860:0:0:0:0:8888 instead"),
+    "ip_address": plain("Ping 8.8.8.8 first.", "Use 2001:4860:4860:0:0:0:0:8888 instead", "or 2001:4860:4860::8888"),
     "payment_card": plain("Pay by 4539 1488 0343 6467.", "5500005555555559", "3782-822463-10005"),
+    "social_security_number": plain("It is 219-09-4567.", "SSN 536 22 8714 on file"),
+    "access_key": plain(
+        f"Set AWS_ACCESS_KEY_ID={'AKIA'}QZ7WX3VN5RT2MB9K now",
+        f"token: {'ghp'}_a8Kd03LsmQ29xzPvNfRt51bYcWuE64hGjT7i",
+        f"{'sk'}-proj-Qw8nZx4vB7mK2pLr9sTy3uHd6fGj1aEc",
+        f"{'-----BEGIN RSA'} PRIVATE KEY-----\nMIIEowIBAAKCAQEAx3f9k\nQ7w==\n-----END RSA PRIVATE KEY-----",
+        f"Bearer {'eyJhbGci'}OiJIUzI1NiJ9.{'eyJzdWIi'}OiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P",
+    ),
     "bank_account": plain("To DE89 3704 0044 0532 0130 00 please", "GB29NWBK60161331926819.", "FR14 2004 1010 0505 0001 3M02 606 AND MORE"),
     "unbalanced_latex": plain(
         r"So $$x^2 = 4", r"\(x", r"\[ x \)", r"\begin{align} x", r"\begin{align} x \end{equation}", r"$$\frac{1}{2$$", r"\(\sqrt{x}}\)", r"x \]"
@@ -145,6 +153,10 @@ FALSE: Examples = {
     "phone_number": plain("555-0142", "212-555-0142", "2 + 2 = 4", "In 1999-2003 there were 1,234,567.", "3.14159265358979", "+1", "10-12-2024"),
     "ip_address": plain("192.168.0.1", "127.0.0.1", "203.0.113.7", "999.1.1.1", "version 1.2.3", ENGLISH),
     "payment_card": plain(" ".join(map(str, range(1, 60))), "4539 1488 0343 6468", "4000000000000000000", "1234 5678", "3.14159265358979323846", ENGLISH),
+    "social_security_number": plain("078-05-1120", "000-12-3456", "666-12-3456", "912-34-5678", "123-00-4567", "Call 212-736-5000.", "219094567", ENGLISH),
+    "access_key": plain(
+        f"{'AKIA'}IOSFODNN7EXAMPLE", f"{'sk'}-{'x' * 40}", f"{'ghp'}_short", "a-task-list of sk-8 items", "-----BEGIN CERTIFICATE-----", ENGLISH
+    ),
     "bank_account": plain("DE89 3704 0044 0532 0130 01", "AB12", "GPT4 TURBO 2024 MODEL", ENGLISH),
     "unbalanced_latex": plain(
         r"$$x^2 = 4$$ and \(y\)",
