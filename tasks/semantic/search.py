@@ -11,10 +11,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.trees import remove_tree
-
 from infra.cluster import count_workers, run_tasks
 from infra.storage import write_text
+from infra.trees import remove_tree
 from schemas.errors import EngineError, EngineFault
 from schemas.identity import canonical_json
 from schemas.recipe import SemanticOptions
