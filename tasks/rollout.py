@@ -158,7 +158,11 @@ class ShardCalls:
     async def _pay_batch(self, card: ModelCard, requests: Mapping[str, EmbedRequest], asked: Mapping[str, str], whose: Whose) -> dict[str, Embedding]:
         receipt = self._gate.receipt(len(requests))
         try:
-            answer = await self._session.call(card, EmbedBatch(tuple(requests.values())), receipt)
+            with traces.call_span("call", gen_ai__request__model=card.id, gristmill__role=whose.role, gristmill__texts=len(requests)) as span:
+                try:
+                    answer = await self._session.call(card, EmbedBatch(tuple(requests.values())), receipt)
+                finally:
+                    span.tell(gristmill__attempts=receipt.attempts, gristmill__engine_s=receipt.engine_s)
         except BaseException:
             self._gate.lost(receipt, len(requests))
             raise
