@@ -5,18 +5,22 @@ number of shards alone. A shard is then a range of ids, which is how the call st
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from infra.storage import RunFolder, write_table
+from infra.storage import RunFolder, read_table, write_table
 from schemas.contract import arrow_schema, from_table, to_table
 from schemas.records import Drop, Prompt, drop_record
 
 # Records held in memory at once; a prompt is about 1 KB, so this is some 250 MB.
 BATCH = 250_000
+RUN_BYTES = 256_000_000
+"""How much is sorted at once: Arrow's strings of one column can't have more than 2 GB in one piece."""
 
 
 def count_rows(paths: Sequence[Path]) -> int:
@@ -34,11 +38,10 @@ def reshard_prompts(paths: Sequence[Path], folder: RunFolder, stage: str, shards
     total = count_rows(paths)
     passes = max(1, -(-total // BATCH))
     for first, last in _slices(shards, passes):
-        table = _read_range(paths, first, last, shards)
-        numbers = [shard_of(one, shards) for one in table.column("prompt_id").to_pylist()]
-        table = table.append_column("shard", pa.array(numbers, pa.int32()))
+        runs = list(_read_range(paths, first, last, shards))
         for shard in range(first, last):
-            _write_shard(table.filter(pc.field("shard") == shard).drop_columns("shard"), folder, stage, shard)
+            slices = [found for run in runs if (found := run.of(shard)).num_rows]
+            _write_shard(pa.concat_tables(slices) if slices else arrow_schema(Prompt).empty_table(), folder, stage, shard)
 
 
 def _slices(shards: int, passes: int) -> Iterator[tuple[int, int]]:
@@ -47,13 +50,38 @@ def _slices(shards: int, passes: int) -> Iterator[tuple[int, int]]:
         yield first, min(first + step, shards)
 
 
-def _read_range(paths: Sequence[Path], first: int, last: int, shards: int) -> pa.Table:
-    kept = []
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Some of the records, sorted by shard: one's are a slice, so finding them costs nothing, however many shards there are."""
+
+    table: pa.Table
+    numbers: "np.ndarray[Any, np.dtype[np.int64]]"
+
+    @classmethod
+    def sorted(cls, tables: Sequence[pa.Table], shards: int) -> Self:
+        table = pa.concat_tables(tables).combine_chunks()
+        numbers = np.array([shard_of(one, shards) for one in table.column("prompt_id").to_pylist()], np.int64)
+        order = np.argsort(numbers, kind="stable")
+        return cls(table.take(pa.array(order)), numbers[order])
+
+    def of(self, shard: int) -> pa.Table:
+        begin, end = np.searchsorted(self.numbers, [shard, shard + 1])
+        return self.table.slice(begin, end - begin)
+
+
+def _read_range(paths: Sequence[Path], first: int, last: int, shards: int) -> Iterator[_Run]:
+    gathered: list[pa.Table] = []
+    weight = 0
     for path in paths:
-        table = pq.read_table(path)
+        table = read_table(path)
         mask = [first <= shard_of(one, shards) < last for one in table.column("prompt_id").to_pylist()]
-        kept.append(table.filter(pa.array(mask, pa.bool_())))
-    return pa.concat_tables(kept) if kept else arrow_schema(Prompt).empty_table()
+        gathered.append(table.filter(pa.array(mask, pa.bool_())))
+        weight += gathered[-1].nbytes
+        if weight > RUN_BYTES:
+            yield _Run.sorted(gathered, shards)
+            gathered, weight = [], 0
+    if gathered:
+        yield _Run.sorted(gathered, shards)
 
 
 def _write_shard(table: pa.Table, folder: RunFolder, stage: str, shard: int) -> None:
