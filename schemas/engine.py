@@ -189,6 +189,20 @@ class EngineFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Seat:
+    """One process as the others see it; seats are in the order in which they were taken."""
+
+    token: str
+    limit: int
+    hungry: bool
+    """Whether it used its limit to the full since it was here last."""
+    answered: int
+    """Calls of its, so far."""
+    refused: int
+    """Of its calls, those that found the server too full, so far."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerLoad:
     """One model's load at one moment, of all clients together."""
 

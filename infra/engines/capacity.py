@@ -11,7 +11,8 @@ so, as long as it gets more done in all. So throughput decides, by experiments o
                the limit (they belong to the limit before) and measures the next three times as many, 96 at least: with log-normal latencies
                of sigma 1 a mean of 96 is known to 13 %, of 384 to 7 %. The limit moves up if the experiment brought a quarter of the 25 % it could, and down
                only if it cost under 2 %: a limit somewhat too high costs nothing, one too low costs idle slots. A move that succeeded is
-               tried again at once, so a step in capacity is followed.
+               tried again at once, so a step in capacity is followed. Where the throughput at one limit fell by two fifths, an experiment at the half
+               follows at once: either slots were taken away, or answers have become longer, and only trying tells which.
     refusals   'Queue full' in an experiment ends it and doubles the wait for the next such one (up to 48 phases); otherwise it cuts the limit to 85 %.
                A deadline cuts to 70 %: it costs a whole answer. One cut a round: calls started before the last change don't count.
 
@@ -26,6 +27,7 @@ from schemas.errors import EngineFault
 
 START = 16
 MOST = 4096
+_LEAST_START = 8
 _STARTUP_GAIN = 1.25
 _STEP = 1.25
 _UP_SHARE = 0.25
@@ -35,6 +37,9 @@ _REFUSED = 0.85
 _LATE = 0.70
 _MEASURED_ROUNDS = 3
 _LEAST_MEASURED = 96
+_LAGS = 3
+_FELL = 0.6
+_DEEP_STEP = 2.0
 _HOLDS = 3
 _MOST_HOLDS = 48
 _FULL_SHARE = 0.9
@@ -59,16 +64,20 @@ class _Phase:
     counted: int = 0
     full: int = 0
     measured_from: float = 0.0
+    settled_at: float = 0.0
+    """No answer before counts either."""
+    least_s: float = 0.0
+    """How long is measured at least."""
 
-    def count(self, now: float, *, full: bool) -> bool:
-        """Take an answer in; True when the phase is complete."""
-        if self.settle > 0:
-            self.settle -= 1
+    def count(self, now: float, answers: int, *, full: bool) -> bool:
+        """Take answers in; True when the phase is complete."""
+        if self.settle > 0 or now < self.settled_at:
+            self.settle -= answers
             self.measured_from = now
             return False
-        self.counted += 1
-        self.full += full
-        return self.counted >= self.measure
+        self.counted += answers
+        self.full += answers if full else 0
+        return self.counted >= self.measure and now >= self.measured_from + self.least_s
 
     def rate(self, now: float) -> float | None:
         """Answers a second; None where the limit was not used to the full."""
@@ -85,6 +94,10 @@ class Capacity:
     """When this begins."""
     limit: int = START
     most: int = MOST
+    sharers: int = 1
+    """Processes that go by this limit, each (company.py)."""
+    lag_s: float = 0.0
+    """How long a change takes until it is in force at all of them. Their answers come in lots, so a phase is measured for several times as long."""
     _mode: _Mode = _Mode.STARTUP
     _base: int = 0
     _base_rate: float | None = None
@@ -94,6 +107,8 @@ class Capacity:
     """Phases since the last experiment."""
     _wait: int = _HOLDS
     _next: _Mode = _Mode.DOWN
+    _deep: bool = False
+    """Whether experiments below are at the half."""
     _phase: _Phase = field(init=False)
 
     def __post_init__(self) -> None:
@@ -107,9 +122,19 @@ class Capacity:
         capacity._hold(now, limit)
         return capacity
 
-    def answered(self, now: float, *, full: bool) -> None:
-        """Take in an answer; `full` says whether the limit was used up when it came."""
-        if not self._phase.count(now, full=full):
+    def scale(self, now: float, share: float) -> None:
+        """Go on at a share of the limit, where others have come to use the endpoint by this limit, too; or at a multiple, where some have left."""
+        self._base_rate, self._again = None, False
+        limit = max(1, round(self._base * share))
+        if self._mode is _Mode.STARTUP:
+            self._base = max(limit, min(self.limit, _LEAST_START))  # rounds of fewer answers would end it by chance
+            self._measure(now, self._base)
+        else:
+            self._hold(now, limit)
+
+    def answered(self, now: float, *, full: bool, answers: int = 1) -> None:
+        """Take in answers; `full` says whether the limit was used up when they came."""
+        if not self._phase.count(now, answers, full=full):
             return
         rate = self._phase.rate(now)
         if rate is None:
@@ -150,6 +175,11 @@ class Capacity:
             self._hold(now, min(self.limit, max(self._base, knee)))
 
     def _after_hold(self, now: float, rate: float) -> None:
+        self._deep = self._base_rate is not None and rate < _FELL * self._base_rate
+        if self._deep:
+            self._base_rate = rate
+            self._experiment(now, _Mode.DOWN)
+            return
         self._base_rate = rate if self._base_rate is None else (self._base_rate + rate) / 2
         self._holds += 1
         if self._holds < (self._wait if self._next is _Mode.UP else _HOLDS):
@@ -170,7 +200,8 @@ class Capacity:
 
     def _experiment(self, now: float, mode: _Mode) -> None:
         self._mode, self._next = mode, (_Mode.DOWN if mode is _Mode.UP else _Mode.UP)
-        step = max(self._base + 1, round(self._base * _STEP)) if mode is _Mode.UP else min(self._base - 1, round(self._base / _STEP))
+        below = _DEEP_STEP if self._deep else _STEP
+        step = max(self._base + 1, round(self._base * _STEP)) if mode is _Mode.UP else min(self._base - 1, round(self._base / below))
         if min(max(step, 1), self.most) == self._base:
             self._hold(now, self._base)
         else:
@@ -183,7 +214,9 @@ class Capacity:
 
     def _measure(self, now: float, limit: int, *, rounds: int = _MEASURED_ROUNDS, settled: bool = False) -> None:
         self.limit = min(max(limit, 1), self.most)
+        together = self.limit * self.sharers
         if self._mode is _Mode.STARTUP:
-            self._phase = _Phase(now, 0, self.limit, measured_from=now)
+            self._phase = _Phase(now, 0, together, measured_from=now, settled_at=now + self.lag_s, least_s=_LAGS * self.lag_s)
         else:
-            self._phase = _Phase(now, self.limit, max(_LEAST_MEASURED, rounds * self.limit), measured_from=now)
+            count = max(_LEAST_MEASURED, rounds * together)
+            self._phase = _Phase(now, together, count, measured_from=now, settled_at=now + self.lag_s, least_s=_LAGS * self.lag_s)

@@ -1,15 +1,17 @@
-"""One endpoint's share of calls in flight: counts them, and asks how many there may be: Guided where the server tells how busy it is, else Capacity.
+"""One endpoint's share of calls in flight: counts them, and asks how many there may be: Guided where the server tells how busy it is, else
+Company, which goes by Capacity.
 
 Waiting is not done here: see line.py. Everything runs on one event loop; there are no locks.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from infra.engines.capacity import Capacity
+from infra.engines.company import Company
 from infra.engines.guided import Guided
-from schemas.engine import ServerLoad
+from schemas.engine import Seat, ServerLoad
 from schemas.errors import EngineFault
 
 
@@ -28,10 +30,10 @@ class Limiter:
 
     def __init__(self, clock: Callable[[], float], capacity: Capacity | None = None) -> None:
         self._clock = clock
-        self._capacity = capacity or Capacity(clock())
+        self._company = Company(capacity or Capacity(clock()))
         self._guided: Guided | None = None
         self._was_full = False
-        """Since the server was last looked at."""
+        """Since the server, or the others who share it, were last looked at."""
         self._paused_until = float("-inf")
         self._listeners: deque[Callable[[], None]] = deque()
         self.in_flight = 0
@@ -49,7 +51,7 @@ class Limiter:
     @property
     def limit(self) -> int:
         """Most calls in flight, as of now."""
-        return self._guided.limit if self._guided else self._capacity.limit
+        return self._guided.limit if self._guided else self._company.limit
 
     @property
     def load(self) -> float:
@@ -77,12 +79,23 @@ class Limiter:
         """Take in what the server says of its load; None says that it doesn't, and experiments go on from where its word had led."""
         if load is None:
             if self._guided is not None:
-                self._capacity = Capacity.holding(self._clock(), self._guided.limit)
+                self._company = Company(Capacity.holding(self._clock(), self._guided.limit))
                 self._guided = None
             return
         if self._guided is None:
-            self._guided = Guided(self._capacity.limit)
+            self._guided = Guided(self._company.limit)
         self._guided.looked(load, in_flight=self.in_flight, full=self._was_full)
+        self._was_full = self.in_flight >= self.limit
+        self.tell()
+
+    @property
+    def seat(self) -> Seat | None:
+        """How this process is, for others who share the endpoint; None where the server tells its load, or no call is made."""
+        return None if self._guided or not self.in_flight else self._company.seat(hungry=self._was_full)
+
+    def met(self, seats: Sequence[Seat]) -> None:
+        """Take in who shares the endpoint, this process among them."""
+        self._company.met(self._clock(), seats)
         self._was_full = self.in_flight >= self.limit
         self.tell()
 
@@ -92,7 +105,7 @@ class Limiter:
         full = self.in_flight >= self.limit
         self.in_flight -= 1
         if self._guided is None:
-            self._capacity.answered(now, full=full)
+            self._company.answered(now, full=full)
         return now - slot.since
 
     def failed(self, slot: Slot, fault: EngineFault, retry_after_s: float | None = None) -> None:
@@ -100,7 +113,7 @@ class Limiter:
         now = self._clock()
         self.in_flight -= 1
         if self._guided is None:
-            self._capacity.failed(now, slot.since, fault)
+            self._company.failed(now, slot.since, fault)
         elif fault is EngineFault.OVERLOADED:
             self._guided.refused(now, slot.since)
         if retry_after_s is not None and fault is EngineFault.OVERLOADED:

@@ -1,8 +1,8 @@
 """One engine session a process: one event loop in a thread, shared by all the shards that run there, so that one's tail is filled by another's head.
 
 A call waits in its card's line for a slot at a replica, is attempted, and attempted again where that may help. The parts: replicas.py (who is asked), line.py
-(waiting), limiter.py with guided.py and capacity.py (how many at once), watch.py (what the server says of its load), circuit.py (whether at all), retries.py
-(whether again), meter.py (counting). Answers are the caller's to keep.
+(waiting), limiter.py with guided.py, company.py and capacity.py (how many at once), watch.py (what the server says of its load, or who else is there),
+circuit.py (whether at all), retries.py (whether again), meter.py (counting). Answers are the caller's to keep.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from infra.engines.meter import Meter
 from infra.engines.receipt import Receipt
 from infra.engines.replicas import Replicas, Resolver, resolve
 from infra.engines.retries import Failures
+from infra.engines.table import Table, name_of
 from infra.engines.watch import watch
 from infra.settings import Address, Settings
 from schemas.engine import Answer, EngineFacts, Request
@@ -56,6 +57,7 @@ class EngineSession:
         self._resolver = resolver
         self._replicas: dict[str, asyncio.Task[Replicas]] = {}
         self._limiters: dict[Address, Limiter] = {}
+        self._table = Table(settings.ledger_url)
         self._watches: set[asyncio.Task[None]] = set()
         self._facts: dict[str, EngineFacts] = {}
         self._loop = asyncio.new_event_loop()
@@ -113,6 +115,7 @@ class EngineSession:
             self._thread.join(_CLOSE_S)
         if not self._loop.is_running():
             self._loop.close()
+        self._table.close()
 
     async def _wait(self, line: Line, *, again: bool, avoid: Endpoint | None) -> Place:
         self.meter.queued()
@@ -190,7 +193,7 @@ class EngineSession:
         name = f"{address} ({address.at})" if address.at else str(address)
         endpoint = Endpoint(name, open_engine(address, card, self._settings), limiter, Circuit(self._loop.time))
         if not known:
-            self._watches.add(self._loop.create_task(watch(endpoint)))
+            self._watches.add(self._loop.create_task(watch(endpoint, partial(self._table.meet, name_of(address)))))
         return endpoint
 
     async def _shut_down(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -27,6 +27,17 @@ _PASSING_STATES = ("08", "40", "57P", "53300")
 """SQLSTATEs by prefix: connection lost, deadlock or serialisation, shutting down or starting up, too many connections."""
 _RACES = 20
 """How often a transaction that lost a race for a unique name is run again; each loss means that somebody else got on."""
+
+
+_CLOCKS = {
+    "postgresql": text("SELECT extract(epoch FROM clock_timestamp())::double precision"),
+    "sqlite": text("SELECT (julianday('now') - 2440587.5) * 86400.0"),
+}
+
+
+def clock(session: Session) -> float:
+    """Read the database's clock, the one that all who share it go by: seconds since 1970."""
+    return float(session.scalar(_CLOCKS[session.get_bind().dialect.name]) or 0.0)
 
 
 class Database:

@@ -15,10 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from infra.ledger.database import Database
+from infra.ledger.database import Database, clock
 from infra.ledger.models import Lease
 from schemas.errors import LedgerError, RunBusyError
 
@@ -26,10 +25,6 @@ RENEW_S = 5.0
 EXPIRY_S = 60.0
 """As long as an open ledger waits for its server (database.PATIENCE_S): who could not renew for longer has stopped by itself."""
 
-_CLOCKS = {
-    "postgresql": text("SELECT extract(epoch FROM clock_timestamp())::double precision"),
-    "sqlite": text("SELECT (julianday('now') - 2440587.5) * 86400.0"),
-}
 _log = logging.getLogger(__name__)
 
 
@@ -95,7 +90,7 @@ def last_holder(session: Session, run_id: str) -> Holder | None:
 
 
 def _take(session: Session, run_id: str, holder: Holder, token: str) -> None:
-    now = _now(session)
+    now = clock(session)
     lease = session.get(Lease, run_id, with_for_update=True)
     if lease is None:
         lease = Lease(run_id=run_id)
@@ -124,7 +119,7 @@ def _renew(session: Session, run_id: str, token: str) -> bool:
     lease = session.get(Lease, run_id, with_for_update=True)
     if lease is None or lease.token != token:
         return False
-    lease.expires_at = _now(session) + EXPIRY_S
+    lease.expires_at = clock(session) + EXPIRY_S
     return True
 
 
@@ -143,10 +138,6 @@ def _keep(database: Database, run_id: str, token: str, ended: threading.Event) -
                 return
         except LedgerError as error:
             _log.warning("the lease on run %s could not be renewed: %s", run_id, error)
-
-
-def _now(session: Session) -> float:
-    return float(session.scalar(_CLOCKS[session.get_bind().dialect.name]) or 0.0)
 
 
 def _holder(lease: Lease) -> Holder:

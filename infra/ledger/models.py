@@ -9,6 +9,7 @@ from sqlalchemy import JSON, BigInteger, Double, ForeignKey, ForeignKeyConstrain
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from schemas.appraisal import AppraisalRecord, Share
+from schemas.engine import Seat
 from schemas.run import ReleaseRecord, RunRecord, ShardReport
 
 
@@ -197,6 +198,26 @@ class Lease(Base):
     place: Mapped[str] = mapped_column(Text)
     born: Mapped[str] = mapped_column(Text)
     folder: Mapped[str] = mapped_column(Text)
+
+
+class SeatRow(Base):
+    """One process at one endpoint that several share."""
+
+    __tablename__ = "seats"
+
+    endpoint: Mapped[str] = mapped_column(String(255), primary_key=True)
+    token: Mapped[str] = mapped_column(String(32), primary_key=True)
+    taken_at: Mapped[float]
+    """Seconds since 1970, by the database's clock; so is `seen_at`."""
+    seen_at: Mapped[float]
+    limit: Mapped[int]
+    answered: Mapped[int]
+    refused: Mapped[int]
+    hungry: Mapped[bool]
+
+    def seat(self) -> Seat:
+        """Give the row as a value."""
+        return Seat(self.token, self.limit, self.hungry, self.answered, self.refused)
 
 
 class Appraisal(Base):

@@ -55,5 +55,5 @@ def test_migrations_can_be_taken_back(ledger: Ledger, url: str) -> None:
 def test_open_refuses_a_database_of_a_newer_version(ledger: Ledger, url: str) -> None:
     with connected(url) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(LedgerError, match=r"newer version \(revision 9999; this Gristmill knows up to 0005\): upgrade Gristmill"):
+    with pytest.raises(LedgerError, match=r"newer version \(revision 9999; this Gristmill knows up to 0006\): upgrade Gristmill"):
         Ledger.open(url)
