@@ -1,13 +1,15 @@
 """How full our fan-out keeps the slots of a real embedded Triton: single calls and dialogues, steps up and down, four processes at one server.
 
-python -m benchmarks.saturation [single|dialogue|steps|fair …] [--slots 64] [--mean 1.0] [--seconds 60]
+python -m benchmarks.saturation [single|dialogue|steps|fair …] [--slots 64] [--mean 1.0] [--seconds 60] [--silent]
 
+With --silent, `fair`'s processes are not told where the server has its metrics: all that they share is a ledger.
 Latency is log-normal, sigma 1. The client is never told the slots. A ratio is the service time that fell into the window, as the server drew it for each
 call, over slots times window: 1.000 is a server without one idle slot. The steady window opens after the first ten seconds and closes before the calls run out.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.driving import CARD, SHARD, SHARDS_IN_FLIGHT, Answered, TimedSession, drive, one_call, one_dialogue, options_of, scratch, serving, shards_until
+from infra.ledger import Ledger
 from infra.settings import parse_address
 from infra.triton.server import ServedTriton, read_metrics
 
@@ -99,13 +102,15 @@ def bench_fair(arguments: argparse.Namespace) -> None:
     options = options_of(arguments.slots, arguments.mean)
     judged_s = arguments.seconds
     total_s = APART_S * (CLIENTS - 1) + 20 + judged_s
-    with serving(options) as served:
-        address = served.addresses()[CARD.id][0].url
+    with serving(options) as served, scratch() as shared:
+        address = served.addresses()[CARD.id][0]
+        told = str(address) if arguments.silent else address.url
+        Ledger.open(f"sqlite:///{shared / 'ledger.db'}").close()
         begun, children, waits = time.monotonic(), [], []
         for number in range(CLIENTS):
             left = total_s - (time.monotonic() - begun)
-            command = [sys.executable, "-m", "benchmarks.saturation", "client", "--address", address, "--seconds", f"{left}", "--first", str(number)]
-            children.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            command = [sys.executable, "-m", "benchmarks.saturation", "client", "--address", told, "--seconds", f"{left}", "--first", str(number)]
+            children.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"GRISTMILL_DATA": str(shared)}))
             time.sleep(APART_S)
         while time.monotonic() < begun + total_s - judged_s:
             time.sleep(0.1)
@@ -119,7 +124,8 @@ def bench_fair(arguments: argparse.Namespace) -> None:
     answers = [sum(since <= one.at < until for one in answered) for answered in per_client]
     jain = sum(answers) ** 2 / (len(answers) * sum(one**2 for one in answers))
     together = ratio([one for answered in per_client for one in answered], arguments.slots, since, until)
-    print(f"{CLIENTS} processes, {APART_S:g} s apart, {arguments.slots} slots, mean latency {arguments.mean:g} s: Jain's index {jain:.4f} ", end="")
+    about = "told nothing, " if arguments.silent else ""
+    print(f"{CLIENTS} processes, {APART_S:g} s apart, {about}{arguments.slots} slots, mean latency {arguments.mean:g} s: Jain's index {jain:.4f} ", end="")
     print(f"(answers {answers} in {until - since:.0f} s), together {together:.3f}, waiting at the server at most ", end="")
     print(f"{max(one[1] for one in waits):.0f}, on average {sum(one[1] for one in waits) / len(waits):.1f}", flush=True)
 
@@ -152,6 +158,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--address", default="")
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--silent", action="store_true")
     arguments = parser.parse_args()
     benches = {
         "single": lambda: bench_steady(one_call, "single calls", arguments),
