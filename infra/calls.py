@@ -36,7 +36,13 @@ _SCHEMA = pa.schema([pa.field(name, kind, nullable=False) for name, kind in [("k
 _ROW_GROUP = 1024
 """A lookup decodes whole row groups: 512 and 2,048 were slower at a million calls (benchmarks/calls.py)."""
 # Statistics of other columns and dictionaries of answers would make the footer, which every lookup reads, ten times as long.
-_LAYOUT: dict[str, Any] = {"row_group": _ROW_GROUP, "use_dictionary": ["kind"], "write_statistics": ["item"]}
+_LAYOUT: dict[str, Any] = {
+    "row_group": _ROW_GROUP,
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["kind"],
+    "write_statistics": ["item"],
+}
 _NAME = re.compile(r"(?P<lo>[0-9a-f]{8})-(?P<hi>[0-9a-f]{8})-(?P<name>[\w.-]+)\.parquet", re.ASCII)
 _MERGED = "merged-"
 

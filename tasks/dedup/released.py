@@ -54,7 +54,7 @@ def write_index(file: Path, index: Path, kind: Kind, near: NearOptions) -> None:
         ],
         metadata={_METADATA: json.dumps(describe(kind, near), sort_keys=True).encode()},
     )
-    with replacing(index) as out, pq.ParquetWriter(out, schema, compression="zstd", use_dictionary=False, **PUBLISHED) as writer:
+    with replacing(index) as out, pq.ParquetWriter(out, schema, use_dictionary=False, **PUBLISHED) as writer:
         for batch in read_batches(file, kind):
             made = sketch(batch.texts, shingle=near.shingle, permutations=near.permutations)
             ids = _fixed(np.stack([batch.rows["id_high"], batch.rows["id_low"]], axis=1), 16)

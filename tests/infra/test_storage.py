@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.storage import RunFolder, hold_run, is_held, read_records, read_table, sha256_file, write_records, write_table, write_text
+from infra.storage import (
+    PUBLISHED,
+    RunFolder,
+    hold_run,
+    is_held,
+    read_records,
+    read_table,
+    sha256_file,
+    write_records,
+    write_table,
+    write_tables,
+    write_text,
+)
 from infra.trees import link_tree
 from schemas.errors import ContractError, RunBusyError, StorageError
 from schemas.records import Drop, Lineage, Message, Provenance, WorkItem, drop_record, item_id
@@ -101,11 +114,20 @@ def test_link_tree_names_files_twice_and_neither_changes_the_other(tmp_path: Pat
     assert sorted(path.name for path in (tmp_path / "new" / "deep").iterdir()) == ["a.txt"]
 
 
-def test_write_table_writes_zstd_without_metadata(tmp_path: Path) -> None:
-    write_table(tmp_path / "x.parquet", pa.table({"x": [1, 2]}).replace_schema_metadata({"pandas": "{}"}))
+@pytest.mark.parametrize(("layout", "codec"), [({}, "LZ4"), (PUBLISHED, "ZSTD")], ids=["working", "published"])
+def test_write_table_writes_without_metadata_and_compressed(tmp_path: Path, layout: dict[str, Any], codec: str) -> None:
+    write_table(tmp_path / "x.parquet", pa.table({"x": [1, 2]}).replace_schema_metadata({"pandas": "{}"}), **layout)
     file = pq.ParquetFile(tmp_path / "x.parquet")
     assert file.schema_arrow.metadata is None
-    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+    assert file.metadata.row_group(0).column(0).compression == codec
+
+
+def test_write_tables_writes_each_and_tells_of_the_one_that_it_cannot(tmp_path: Path) -> None:
+    tables = {tmp_path / f"{number}.parquet": pa.table({"x": [number]}) for number in range(3)}
+    write_tables(tables)
+    assert {path: read_table(path) for path in tables} == tables
+    with pytest.raises(StorageError, match=r"0\.parquet/below"):
+        write_tables({tmp_path / "new.parquet": pa.table({"x": [1]}), tmp_path / "0.parquet" / "below.parquet": pa.table({"x": [1]})})
 
 
 def test_write_table_cuts_row_groups(tmp_path: Path) -> None:
