@@ -1,8 +1,9 @@
 """Dedup beside its peers: `make bench-dedup`, or `python benchmarks/dedup.py [--documents N] [--peers rensa,…] [--data FOLDER]`.
 
-One seeded corpus of real sentences with labelled near-copies, the same parameters for all, reading and writing Parquet included. Ours runs
-as a recipe runs it: Prompt shards, `find_copies` on a local cluster of two workers, each shard parted and written. Compilation at first use (cached
-on disk) and starting workers are excluded, as are the peers' imports of Python itself. Peers are installed into a throwaway environment.
+One seeded corpus of real sentences with labelled near-copies, the same parameters and the same shards for all, reading and writing Parquet (LZ4)
+included. Ours runs as a recipe runs it: Prompt shards, `find_copies` on a local cluster of two workers, each shard parted and written, durably.
+rensa and datasketch are run as their users would best run them: signed and written on two processes, indexed by one; rensa on one process, too.
+Compilation at first use (cached on disk), imports and starting processes are excluded for all. Peers are installed into a throwaway environment.
 """
 
 import argparse
@@ -29,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.dedup_corpus import Document, make_corpus
 from benchmarks.dedup_peers import shingles
 from benchmarks.memory import watch_descendants
-from infra.cluster import open_cluster
+from infra.cluster import open_cluster, preload
 from infra.settings import Settings
 from infra.storage import read_table, write_table, write_tables
 from schemas.contract import arrow_schema, to_row
@@ -76,18 +77,19 @@ def main() -> None:
 def measure(documents: list[Document], folder: Path, names: list[str]) -> Iterator[Finding]:
     """Time ours and rensa in turns, the best of each counting; then the slow ones, once."""
     ids = write_shards(documents, folder / "shards")
-    write_for_peers(documents, folder)
+    write_halves(documents, folder)
     tried: dict[str, list[Finding]] = defaultdict(list)
     with open_cluster(Settings(data=folder / "data", dask_workers=2, dask_memory="2GiB")) as client:
+        preload(client, ["tasks.dedup.steps"])
         for _ in range(ROUNDS):
             turns = [ours(client, ids, folder, verify=False), ours(client, ids, folder, verify=True)]
-            turns += [found for name in names if name == "rensa" and (found := peer(name, folder))]
+            turns += [found for processes in (1, 2) if "rensa" in names and (found := peer("rensa", folder, processes))]
             for found in turns:
                 tried[found.name].append(found)
     for name, rounds in tried.items():
         print(f"{name}: {', '.join(f'{one.seconds:.2f}' for one in rounds)} s")
         yield min(rounds, key=lambda one: one.seconds)
-    yield from (found for name in names if name != "rensa" and (found := peer(name, folder)))
+    yield from (found for name in names if name != "rensa" and (found := peer(name, folder, 2)))
 
 
 def parse() -> argparse.Namespace:
@@ -102,6 +104,8 @@ def ours(client: "Client", ids: list[str], folder: Path, *, verify: bool) -> Fin
     """Time the product once."""
     shards = sorted((folder / "shards").glob("*.parquet"))
     options = DedupOptions(near=NearOptions(shingle=WIDTH, permutations=PERMUTATIONS, threshold=THRESHOLD, verify=verify))
+    for fresh in ("warm", "ours"):
+        shutil.rmtree(folder / fresh, ignore_errors=True)
     dedup(client, shards[:2], folder / "warm", options)
     started, cpu = time.perf_counter(), cpu_of_all(client)
     with watch_descendants() as peak:
@@ -112,7 +116,6 @@ def ours(client: "Client", ids: list[str], folder: Path, *, verify: bool) -> Fin
 
 
 def dedup(client: "Client", shards: list[Path], folder: Path, options: DedupOptions) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
     find_copies(client, shards, folder / "work", options, kind="prompt")
     run_some(client, partial(part_shard, shards, folder), range(len(shards)))
 
@@ -156,38 +159,38 @@ def labels_of(ids: list[str], work: Path, shards: int) -> list[int]:
     return labels
 
 
-def write_for_peers(documents: list[Document], folder: Path) -> None:
-    """Write the corpus as peers read it: one file, and halves for datatrove's two processes."""
+def write_halves(documents: list[Document], folder: Path) -> None:
+    """Write the corpus as datatrove's two processes read it."""
     table = pa.table({"number": [str(row) for row in range(len(documents))], "text": [one.text for one in documents]})
     (folder / "halves").mkdir()
-    pq.write_table(table, folder / "corpus.parquet", compression="zstd")
     for half in range(2):
-        pq.write_table(table.slice(half * (len(table) // 2), len(table) // 2 + len(table) % 2 * half), folder / "halves" / f"{half}.parquet")
+        pq.write_table(table.slice(half * (len(table) // 2), len(table) // 2 + len(table) % 2 * half), folder / "halves" / f"{half}.parquet", compression="lz4")
 
 
-def peer(name: str, folder: Path) -> Finding | None:
+def peer(name: str, folder: Path, processes: int) -> Finding | None:
     """Time a peer once, in an environment of its own; say so where it can't be had."""
     python = install(name, folder)
     if python is None:
         return None
     shape = plan_bands(THRESHOLD, PERMUTATIONS)
-    program = [str(python), str(Path(__file__).with_name("dedup_peers.py")), name, str(folder), str(WIDTH), str(shape.bands), str(shape.rows)]
+    program = [str(python), str(Path(__file__).with_name("dedup_peers.py")), name, str(folder)]
+    program += map(str, (processes, WIDTH, shape.bands, shape.rows))
     with watch_descendants() as peak:
         ran = subprocess.run(program, capture_output=True, text=True, check=False)
     if ran.returncode:
         print(f"SKIPPED: {name} failed: {ran.stderr.strip().splitlines()[-1:]}")
         return None
-    return Finding(name, rss=peak.rss, **json.loads((folder / f"found-{name}.json").read_text()))
+    return Finding(f"{name}, {processes} process{'es' if processes > 1 else ''}", rss=peak.rss, **json.loads((folder / f"found-{name}.json").read_text()))
 
 
 def install(name: str, folder: Path) -> Path | None:
     python = folder / "environments" / name / "bin" / "python"
     if python.exists():
         return python
-    for command in (
-        ["uv", "venv", "-q", "-p", sys.executable, str(python.parent.parent)],
-        ["uv", "pip", "install", "-q", "-p", str(python), "pyarrow", *PACKAGES[name]],
-    ):
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.prefix) / ".uv" / "bin"))
+    make = [uv, "venv", "-q", "-p", sys.executable] if uv else [sys.executable, "-m", "venv"]
+    fetch = [uv, "pip", "install", "-q", "-p", str(python)] if uv else [str(python), "-m", "pip", "install", "-q"]
+    for command in ([*make, str(python.parent.parent)], [*fetch, "pyarrow", *PACKAGES[name]]):
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         if ran.returncode:
             print(f"SKIPPED: can't install {name}: {ran.stderr.strip().splitlines()[-1:]}")
@@ -199,13 +202,16 @@ def report(documents: list[Document], findings: list[Finding]) -> None:
     """Print one line a tool. Recall is over labelled pairs by their true Jaccard similarity; a drop is right if its cluster has a true like of it."""
     truth = {pair: jaccard(documents, *pair) for pair in labelled_pairs(documents)}
     bands = [[pair for pair, similarity in truth.items() if low <= similarity < high] for low, high in ((0.8, 0.9), (0.9, 1.01))]
-    print(f"{'':20} {'docs/s':>9} {'seconds':>8} {'CPU s':>7} {'peak MB':>8} {'dropped':>8} {'precision':>9}  recall 0.8-0.9  recall from 0.9")
+    print(f"{'':24} {'docs/s':>9} {'seconds':>8} {'CPU s':>7} {'peak MB':>8} {'dropped':>8} {'precision':>9}  recall 0.8-0.9  recall from 0.9")
     for found in findings:
         rate, dropped = len(documents) / found.seconds, sum(label != row for row, label in enumerate(found.labels))
         cpu = "?" if found.cpu is None else f"{found.cpu:.2f}"
-        cost = f"{found.name:20} {rate:>9,.0f} {found.seconds:>8.2f} {cpu:>7} {found.rss / 2**20:>8,.0f}"
+        cost = f"{found.name:24} {rate:>9,.0f} {found.seconds:>8.2f} {cpu:>7} {found.rss / 2**20:>8,.0f}"
         near, nearer = (recall(found, band) for band in bands)
         print(f"{cost} {dropped:>8,} {precision(documents, found):>9.4f} {near:>15.4f} {nearer:>16.4f}")
+    for found in findings[2:]:
+        by_cpu = f", {found.cpu / findings[0].cpu:.1f} by CPU" if found.cpu and findings[0].cpu else ""
+        print(f"{findings[0].name} is {found.seconds / findings[0].seconds:.1f} times as fast as {found.name} by the clock{by_cpu}")
 
 
 def labelled_pairs(documents: list[Document]) -> Iterator[tuple[int, int]]:

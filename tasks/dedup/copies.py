@@ -16,7 +16,7 @@ from infra.storage import write_text
 from infra.trees import remove_tree
 from schemas.identity import canonical_json
 from schemas.recipe import DedupOptions
-from tasks.dedup.found import NOTE, note_found
+from tasks.dedup.found import NOTE, note_found, part_file
 from tasks.dedup.plan import Earlier, Kind, Plan, bands_of
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _search(client: "Client", plan: Plan) -> None:
     run_tasks(client, partial(steps.sketch_partition, plan), range(plan.partitions))
     run_tasks(client, partial(steps.join_range, plan), range(plan.buckets))
     run_tasks(client, partial(steps.cluster, plan), [0])
-    run_some(client, partial(steps.describe_partition, plan), range(len(plan.groups)))
+    run_some(client, partial(steps.describe_partition, plan), [part for part in range(len(plan.groups)) if not part_file(plan.scratch.parent, part).exists()])
 
 
 def run_some(client: "Client", work: Callable[[int], None], numbers: Sequence[int]) -> None:

@@ -115,8 +115,7 @@ def prepare(texts: pa.Array) -> list[Texts]:
     """Read texts in place, but for those that NFKC must see whole: they are normalised into an array of their own."""
     data, offsets = _buffers(texts)
     complex_ = np.zeros(len(texts), np.bool_)
-    ascii_ = np.asarray(pc.string_is_ascii(texts).fill_null(True))
-    kernels.find_complex(data, offsets, np.flatnonzero(~ascii_), raw_table(), complex_)
+    kernels.find_complex(data, offsets, raw_table(), complex_)
     plain = np.flatnonzero(~complex_)
     groups = [Texts(data, offsets, plain, plain, raw_table())]
     if complex_.any():

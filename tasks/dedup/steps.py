@@ -24,6 +24,8 @@ from tasks.dedup.sketch import ShingleSets, Sketches, shingle_sets, sketch
 
 CHUNK_KEYS = 1 << 16
 """Keys joined at once: in the worst case each is paired with 32 others, which makes 50 MB."""
+FEW_ROWS = 1 << 17
+"""Rows of a search whose copies are described by the task that has just joined them: another pass would take longer than its work."""
 
 _HASHES = 1 << 64
 
@@ -80,6 +82,9 @@ def cluster(plan: Plan, _: int) -> None:
     graph.unite(parents, first, second)
     graph.flatten(parents)
     save(done, _choose(members, parents, gather_rows(plan, members)))
+    if plan.bounds[-1] <= FEW_ROWS:
+        for part in range(len(plan.groups)):
+            describe_partition(plan, part)
 
 
 def describe_partition(plan: Plan, part: int) -> None:
