@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.dedup import PERMUTATIONS, THRESHOLD, WIDTH, cpu_of_all, dedup, prompts_table
 from benchmarks.dedup_corpus import make_corpus, read_sentences
 from benchmarks.memory import watch_descendants
-from infra.cluster import open_cluster
+from infra.cluster import open_cluster, preload
 from infra.settings import Settings
 from infra.storage import write_table
 from schemas.recipe import DedupOptions, NearOptions
@@ -36,31 +36,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=int, default=6_000)
     parser.add_argument("--factors", type=lambda given: [int(one) for one in given.split(",") if one], default=[1, 10, 100])
+    parser.add_argument("--long", type=int, default=LONG_SHARDS, metavar="SHARDS", help="of long texts, 16 MB each; 0 for none")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("GRISTMILL_SHARED_DATA", "../shared/data")))
+    parser.add_argument("--keep", type=Path, help="a folder for both corpora, used again where they are there")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder, kept = Path(name), arguments.keep or Path(name)
         if arguments.factors:
-            shards = write_pieces(arguments.data, folder / "shards", arguments.base * max(arguments.factors))
+            shards = write_pieces(arguments.data, kept / "shards", arguments.base * max(arguments.factors))
             grow(shards, folder, [max(1, arguments.base * factor // PIECE) for factor in arguments.factors])
-            shutil.rmtree(folder / "shards")
-        exceed(write_long(arguments.data, folder / "long"), folder)
+        if arguments.long:
+            exceed(write_long(arguments.data, kept / "long", arguments.long), folder)
 
 
 def write_pieces(data: Path, folder: Path, documents: int) -> list[Path]:
     shards = [folder / f"part-{number:05}.parquet" for number in range(-(-documents // PIECE))]
     sentences = read_sentences(data)
     for number, shard in enumerate(shards):
-        write_table(shard, prompts_table([one.text for one in make_corpus(data, PIECE, seed=number + 1, sentences=sentences)]))
+        if not shard.exists():
+            write_table(shard, prompts_table([one.text for one in make_corpus(data, PIECE, seed=number + 1, sentences=sentences)]))
     return shards
 
 
-def write_long(data: Path, folder: Path) -> list[Path]:
-    shards = [folder / f"part-{number:05}.parquet" for number in range(LONG_SHARDS)]
+def write_long(data: Path, folder: Path, count: int) -> list[Path]:
+    shards = [folder / f"part-{number:05}.parquet" for number in range(count)]
     sentences = read_sentences(data)
     for number, shard in enumerate(shards):
         rng = random.Random(number)
-        write_table(shard, prompts_table([" ".join(rng.choices(sentences, k=1_200)) for _ in range(LONG_TEXTS)]))
+        if not shard.exists():
+            write_table(shard, prompts_table([" ".join(rng.choices(sentences, k=1_200)) for _ in range(LONG_TEXTS)]))
     return shards
 
 
@@ -70,6 +74,9 @@ def grow(shards: list[Path], folder: Path, sizes: list[int]) -> None:
     for size in sizes:
         mine = shards[:size]
         with open_cluster(Settings(data=folder / "data", dask_workers=2, dask_memory="2GiB")) as client:
+            preload(client, ["tasks.dedup.steps"])
+            for earlier in ("warm", "out"):
+                shutil.rmtree(folder / earlier, ignore_errors=True)
             dedup(client, mine[:2], folder / "warm", OPTIONS)
             started, cpu = time.perf_counter(), cpu_of_all(client)
             with watch_descendants() as peak:
@@ -85,6 +92,7 @@ def grow(shards: list[Path], folder: Path, sizes: list[int]) -> None:
 def exceed(shards: list[Path], folder: Path) -> None:
     """Put ten times a worker's memory through it."""
     stored = sum(shard.stat().st_size for shard in shards) / 1e6
+    shutil.rmtree(folder / "out", ignore_errors=True)
     with open_cluster(Settings(data=folder / "data", dask_workers=1, dask_memory=f"{LIMIT_MB}MiB")) as client:
         worker = list(client.run(os.getpid).values())
         started = time.perf_counter()
@@ -93,7 +101,7 @@ def exceed(shards: list[Path], folder: Path) -> None:
         same = list(client.run(os.getpid).values()) == worker
     ended = "its process lived on" if same else "its process was ended and replaced"
     print(
-        f"{LONG_SHARDS * 16 / 1000:.1f} GB of text ({stored:,.0f} MB stored) through one worker of {LIMIT_MB} MiB: {time.perf_counter() - started:.1f} s, ",
+        f"{len(shards) * 16 / 1000:.1f} GB of text ({stored:,.0f} MB stored) through one worker of {LIMIT_MB} MiB: {time.perf_counter() - started:.1f} s, ",
         end="",
     )
     print(f"peak {peak.rss / 2**20:,.0f} MB of worker and nanny; {ended}")
