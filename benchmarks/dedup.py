@@ -32,7 +32,7 @@ from benchmarks.dedup_peers import shingles
 from benchmarks.memory import watch_descendants
 from infra.cluster import open_cluster, preload
 from infra.settings import Settings
-from infra.storage import read_table, write_table, write_tables
+from infra.storage import read_table, write_table
 from schemas.contract import arrow_schema, to_row
 from schemas.recipe import DedupOptions, NearOptions
 from schemas.records import Lineage, Message, Prompt, Provenance, prompt_id
@@ -123,7 +123,8 @@ def dedup(client: "Client", shards: list[Path], folder: Path, options: DedupOpti
 def part_shard(shards: list[Path], folder: Path, number: int) -> None:
     """Write a shard's kept rows and its drops."""
     parted = part_copies(read_table(shards[number]), read_copies(folder / "work", number), "prompt", stage="screen")
-    write_tables({folder / shards[number].name: parted.kept, folder / "dropped" / shards[number].name: parted.drops})
+    write_table(folder / shards[number].name, parted.kept)
+    write_table(folder / "dropped" / shards[number].name, parted.drops)
 
 
 def cpu_of_all(client: "Client") -> float:

@@ -13,11 +13,9 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -114,16 +112,10 @@ def write_table(path: Path, table: pa.Table, *, row_group: int = ROW_GROUP, **la
     `layout` are further options of Arrow's Parquet writer.
     """
     plain = table.replace_schema_metadata(None)
-    statistics = {"write_statistics": _with_statistics(plain.schema)}
+    statistics = {"write_statistics": [column for field in plain.schema for column in _short_columns(field, field.name)]}
     with replacing(path) as file, pq.ParquetWriter(file, plain.schema, **(_FORMAT | statistics | layout)) as writer:
         for start in range(0, max(plain.num_rows, 1), row_group):
             writer.write_table(plain.slice(start, row_group).combine_chunks(), row_group_size=row_group)
-
-
-def write_tables(tables: Mapping[Path, pa.Table]) -> None:
-    """Write several files at once: while the disk makes one durable, another is compressed."""
-    with ThreadPoolExecutor(len(tables)) as pool:
-        list(pool.map(write_table, tables, tables.values()))
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -270,11 +262,6 @@ def _holder(file: IO[bytes]) -> str:
         return f"process {told['pid']} on {told['host']}"
     except (ValueError, KeyError):
         return "another process"
-
-
-@cache
-def _with_statistics(schema: pa.Schema) -> list[str]:
-    return [column for field in schema for column in _short_columns(field, field.name)]
 
 
 def _short_columns(field: pa.Field, path: str) -> Iterator[str]:

@@ -24,7 +24,6 @@ from infra.storage import (
     sha256_file,
     write_records,
     write_table,
-    write_tables,
     write_text,
 )
 from infra.trees import link_tree
@@ -120,14 +119,6 @@ def test_write_table_writes_without_metadata_and_compressed(tmp_path: Path, layo
     file = pq.ParquetFile(tmp_path / "x.parquet")
     assert file.schema_arrow.metadata is None
     assert file.metadata.row_group(0).column(0).compression == codec
-
-
-def test_write_tables_writes_each_and_tells_of_the_one_that_it_cannot(tmp_path: Path) -> None:
-    tables = {tmp_path / f"{number}.parquet": pa.table({"x": [number]}) for number in range(3)}
-    write_tables(tables)
-    assert {path: read_table(path) for path in tables} == tables
-    with pytest.raises(StorageError, match=r"0\.parquet/below"):
-        write_tables({tmp_path / "new.parquet": pa.table({"x": [1]}), tmp_path / "0.parquet" / "below.parquet": pa.table({"x": [1]})})
 
 
 def test_write_table_cuts_row_groups(tmp_path: Path) -> None:
