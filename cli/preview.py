@@ -17,7 +17,7 @@ from cli.figures import count
 
 if TYPE_CHECKING:
     from schemas.records import Conversation
-    from tasks.preview import Exchange, PreviewedAnswer, PreviewedPrompt, PreviewedStep, PreviewResult
+    from tasks.previewed import Exchange, PreviewedAnswer, PreviewedPrompt, PreviewedStep, PreviewResult
 
 _LINES, _WIDTH = 12, 1_200
 """Of one text: what is longer is cut on screen, and whole with --full or --json."""

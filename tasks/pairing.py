@@ -132,12 +132,13 @@ def leftovers(
     """Make a drop of each answer to one prompt that is neither instruction data nor in a pair.
 
     Reasons: the name of the filter that gated it; `truncated`; `wrong_answer`; `not_selected` where answers to its prompt were
-    published; `no_contrast` where none was. The detail says what a verifier found, and what became of questions to a language model as judge.
+    published; `no_contrast` where none was. The detail says what a verifier found, how many answers have the very same reward, and what became of questions
+    to a language model as judge.
     """
     used = {one.conversation_id for one in sft} | {side for one in preferences for side in (one.chosen_id, one.rejected_id)}
     ordered = sorted(conversations, key=lambda one: one.conversation_id)
     return tuple(
-        drop_record(one, stage="pair", reason=_why_left(one, published=bool(used)), detail=_detail(one, heard))
+        drop_record(one, stage="pair", reason=_why_left(one, published=bool(used)), detail=_detail(one, ordered, heard))
         for one in ordered
         if one.conversation_id not in used
     )
@@ -215,7 +216,9 @@ def _why_left(one: Conversation, *, published: bool) -> str:
     return "not_selected" if published else "no_contrast"
 
 
-def _detail(one: Conversation, heard: Hearings) -> str:
+def _detail(one: Conversation, among: Sequence[Conversation], heard: Hearings) -> str:
     parts = [] if one.verdict is None else [f"{one.verdict.verifier}: expected {one.verdict.expected}, found {one.verdict.found}"]
+    ties = sum(1 for other in among if other is not one and _are_comparable(one, other) and reward_margin_of(one, other) == 0)
+    parts += [f"reward: {ties} tie"] if ties else []
     told = Counter((judge, said.outcome) for (_, judge, *sides), said in heard.items() if one.conversation_id in sides and said.outcome != "decided")
     return "; ".join([*parts, *(f"{judge}: {pairs} {outcome}" for (judge, outcome), pairs in sorted(told.items()))])

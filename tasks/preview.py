@@ -31,6 +31,7 @@ from tasks.grading import reduction_of, settle_grade
 from tasks.judging import hear_judges
 from tasks.pairing import Hearings
 from tasks.pairing import settle as settle_answers
+from tasks.previewed import Exchange, PreviewedAnswer, PreviewedPrompt, PreviewedStep, PreviewResult
 from tasks.rollout import NOBODY, Cast, RecordAsk, Refused, ShardCalls, Whose, run_records
 from tasks.run_state import check_engines, open_addresses
 from tasks.sampled import judge_samples
@@ -38,64 +39,6 @@ from tasks.stages.responses import list_samples, respond_to
 from tasks.stages.score import grade
 from tasks.stages.screen import estimate_tokens
 from tasks.technique import Made, Opening, Step
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One call to a model: what it was sent, word for word, and what it said."""
-
-    model: str
-    prompt: str
-    answer: str
-    reused: bool
-    """Known from an earlier run or preview."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewedStep:
-    """One step of a prompt technique."""
-
-    technique: str
-    step: str
-    exchanges: tuple[Exchange, ...]
-    out: tuple[str, ...]
-    """What it made: items' values, prompts' last turns."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewedAnswer:
-    """One conversation, as far as it came."""
-
-    conversation: Conversation
-    exchanges: tuple[Exchange, ...]
-    fate: str
-    """`sft`, `chosen`, `rejected`, several of these joined by ` + `, or the reason of its drop."""
-
-    @property
-    def published(self) -> bool:
-        """Whether a run would publish it, in whatever role."""
-        return self.fate.split(" + ")[0] in ("sft", "chosen", "rejected")
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewedPrompt:
-    """One prompt and what became of its answers."""
-
-    prompt: Prompt
-    answers: tuple[PreviewedAnswer, ...]
-    preferences: tuple[Preference, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewResult:
-    """All that a preview has to show."""
-
-    name: str
-    rehearsal: bool
-    steps: tuple[PreviewedStep, ...]
-    prompts: tuple[PreviewedPrompt, ...]
-    drops: tuple[Drop, ...]
-    """Of all stages, in their order."""
 
 
 def preview(recipe: Path, settings: Settings, *, n: int = 8, rehearse: bool = False) -> PreviewResult:

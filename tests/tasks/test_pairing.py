@@ -182,7 +182,9 @@ def test_leftovers_say_why(left: Conversation, reason: str) -> None:
 
 
 def test_leftovers_of_a_prompt_without_any_pair_lack_contrast() -> None:
-    assert [drop.reason for drop in leftovers([graded("a", 2.0), graded("b", 2.0)], [], [])] == ["no_contrast"] * 2
+    told = [(drop.reason, drop.detail) for drop in leftovers([graded("a", 2.0), graded("b", 2.0), graded("c", 2.0)], [], [])]
+    assert told == [("no_contrast", "reward: 2 tie")] * 3
+    assert [drop.detail for drop in leftovers([graded("a", 2.0), graded("b", 2.1)], [], [])] == ["", ""]
 
 
 def answers() -> st.SearchStrategy[list[Conversation]]:
