@@ -6,7 +6,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 RECIPE ?= recipes/rehearsal.yaml
 
-.PHONY: help setup demo test test-fast test-browser test-faults check docs screenshots techniques bench-dedup bench-dedup-scale bench-filters bench-fanout lock clean
+.PHONY: help setup demo test test-fast test-browser test-faults test-fleet check docs screenshots techniques bench-dedup bench-dedup-scale bench-filters bench-fanout lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ test-browser: setup ## The tests that drive Chromium
 
 test-faults: setup ## Break everything under a run, and show what became of it
 	@$(BIN)/pytest -m faults
+
+test-fleet: setup ## One run over nine hosts (network namespaces; needs root and iproute2), then with one cut off
+	@$(BIN)/pytest -m fleet tests/fleet
 
 docs: setup ## Write the generated pages of docs/ anew
 	@$(BIN)/python -m cli.reference docs

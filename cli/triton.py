@@ -11,6 +11,7 @@ import typer
 from cli.console import err, print_json
 
 if TYPE_CHECKING:
+    from infra.triton.plan import Ports
     from infra.triton.server import ServedTriton
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
@@ -37,22 +38,35 @@ def serve(
     replay: Annotated[list[Path] | None, typer.Option(help="JSON lines of recorded answers; may be given more than once.")] = None,
     call_log: Annotated[Path | None, typer.Option(help="Append one JSON line per answered call to this file.")] = None,
     log: Annotated[Path | None, typer.Option(help="Keep tritonserver's own log here.")] = None,
+    host: Annotated[str, typer.Option(help="An address of this machine to serve at, for a network that you trust: Triton asks for no password.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=1025, max=65534, help="Port of gRPC, HTTP's is one less, metrics' one more; default: free ones.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print ports and addresses as JSON.")] = False,
 ) -> None:
     """Serve the rehearsal models until Ctrl-C or SIGTERM, and say how to reach them."""
     from infra.triton.options import RehearsalOptions
 
     rates = (wrong_rate, malformed_rate, refusal_rate, truncation_rate, biased_rate, fault_rate)
-    _serve(RehearsalOptions(seed, latency, latency_sigma, slots, *rates, queue, tuple(replay or ()), call_log), log, as_json=as_json)
+    _serve(RehearsalOptions(seed, latency, latency_sigma, slots, *rates, queue, tuple(replay or ()), call_log), log, _bound(host, port), as_json=as_json)
 
 
-def _serve(options: Any, log: Path | None, *, as_json: bool) -> None:
+def _bound(host: str, port: int | None) -> "Ports | None":
+    from infra.triton.plan import LOOPBACK, Ports
+    from schemas.errors import SettingsError
+
+    if port is None and host != LOOPBACK:
+        raise SettingsError(f"--host {host} wants --port as well, 8001 for example: who is elsewhere must know it")
+    return None if port is None else Ports(port, port - 1, port + 1, host)
+
+
+def _serve(options: Any, log: Path | None, bind: "Ports | None", *, as_json: bool) -> None:
     from infra.settings import read_settings
     from infra.triton.server import serve_triton
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with serve_triton(options, python=read_settings().triton_python, log=log) as served:
+        with serve_triton(options, python=read_settings().triton_python, log=log, bind=bind) as served:
             print_json(_facts(served)) if as_json else _announce(served)
             sys.stdout.flush()
             _stay(served)
@@ -74,7 +88,7 @@ def _facts(served: "ServedTriton") -> dict[str, Any]:
 
 
 def _announce(served: "ServedTriton") -> None:
-    err().print(f"Triton is ready: gRPC {served.grpc_port}, HTTP {served.http_port}, metrics {served.metrics_port}, on 127.0.0.1 alone. Ctrl-C stops it.")
+    err().print(f"Triton is ready: gRPC {served.grpc_port}, HTTP {served.http_port}, metrics {served.metrics_port}, on {served.host} alone. Ctrl-C stops it.")
     typer.echo(f"export GRISTMILL_ENGINES='{_engines(served)}'")
 
 

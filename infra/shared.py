@@ -178,10 +178,8 @@ def store() -> Any:
 @lru_cache(maxsize=4)
 def _connect(_process: int, endpoint: str | None) -> Any:
     # Keyed by process as well: the library's event loop does not survive a fork.
-    try:
-        from s3fs import S3FileSystem
-    except ImportError as error:
-        raise SettingsError("data on s3:// takes the package s3fs, which is not installed: pip install 's3fs>=2026.1'") from error
+    from s3fs import S3FileSystem
+
     return S3FileSystem(endpoint_url=endpoint, **_CONNECTION)
 
 

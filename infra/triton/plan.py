@@ -10,21 +10,23 @@ from infra.triton.environment import TritonEnvironment
 from infra.triton.options import VARIABLE, RehearsalOptions
 
 HERE = Path(__file__).resolve().parent
+LOOPBACK = "127.0.0.1"
 REPOSITORY = HERE / "rehearsal"
 """The rehearsal models as an ordinary Triton model repository; served as it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The three ports of a server, all on loopback."""
+    """The three ports of a server, and the address that they are bound to: loopback, unless it was asked for another."""
 
     grpc: int
     http: int
     metrics: int
+    host: str = LOOPBACK
 
     @property
     def all(self) -> tuple[int, int, int]:
-        """In the order of the fields."""
+        """The ports, in the order of the fields."""
         return self.grpc, self.http, self.metrics
 
 
@@ -51,11 +53,11 @@ def command(environment: TritonEnvironment, folder: Path, prefix: str, ports: Po
         f"--backend-config=python,shm-region-prefix-name={prefix}",
         # Every config is complete; completing it would start each stub twice.
         "--disable-auto-complete-config",
-        "--grpc-address=127.0.0.1",
+        f"--grpc-address={ports.host}",
         f"--grpc-port={ports.grpc}",
-        "--http-address=127.0.0.1",
+        f"--http-address={ports.host}",
         f"--http-port={ports.http}",
-        "--metrics-address=127.0.0.1",
+        f"--metrics-address={ports.host}",
         f"--metrics-port={ports.metrics}",
         "--allow-gpu-metrics=false",
         "--pinned-memory-pool-byte-size=0",

@@ -60,6 +60,7 @@ class ServedTriton:
     """Of tritonserver itself."""
     control: Path
     """See RehearsalOptions.control."""
+    host: str = plan.LOOPBACK
 
     def set_slots(self, slots: int) -> None:
         """Change how many calls each model serves at once; the models follow within a tenth of a second."""
@@ -67,7 +68,7 @@ class ServedTriton:
 
     def addresses(self) -> dict[str, tuple[Address, ...]]:
         """Say where each rehearsal card is served."""
-        return {card: (Address("triton", "127.0.0.1", self.grpc_port, False, path, metrics_port=self.metrics_port),) for card, path in _SERVED.items()}
+        return {card: (Address("triton", self.host, self.grpc_port, False, path, metrics_port=self.metrics_port),) for card, path in _SERVED.items()}
 
     def is_running(self) -> bool:
         """Say whether tritonserver still lives."""
@@ -85,22 +86,24 @@ def serve_triton(
     python: Path,
     log: Path | None = None,
     repository: Path = plan.REPOSITORY,
+    bind: Ports | None = None,
 ) -> Iterator[ServedTriton]:
-    """Serve the rehearsal models, or another repository of Python models, until the block is left.
+    """Serve the rehearsal models, or another repository of Python models, until the block is left: on loopback and free ports, unless bound elsewhere.
 
+    Triton asks nobody for a password: whoever reaches its ports uses it.
     Raises SettingsError for what can't work here, EngineError with the log's end if the server does not become ready.
     """
     _check(options)
-    launch = _launch(inspect_environment(python), _Wanted(options, repository, log))
+    launch = _launch(inspect_environment(python), _Wanted(options, repository, log, bind))
     try:
-        yield ServedTriton(*launch.ports.all, launch.pid, launch.folder / "control.json")
+        yield ServedTriton(*launch.ports.all, launch.pid, launch.folder / "control.json", launch.ports.host)
     finally:
         launch.stop()
 
 
 def read_metrics(served: ServedTriton) -> str:
     """Read the server's Prometheus page."""
-    page = _get(served.metrics_port, "/metrics")
+    page = _get(served.host, served.metrics_port, "/metrics")
     if page is None:
         raise EngineError(f"no metrics from the embedded Triton server at port {served.metrics_port}", fault=EngineFault.UNREACHABLE)
     return page
@@ -170,10 +173,10 @@ class _Launch:
     def _is_ready(self) -> bool:
         # The log names the ports once our own server holds them: health alone might be told by another server that took one.
         told = self._read_log()
-        if not all(f"at 127.0.0.1:{port}" in told for port in self.ports.all):
+        if not all(f"at {self.ports.host}:{port}" in told for port in self.ports.all):
             return False
         models = [f"/v2/models/{config.parent.name}/ready" for config in sorted(self.repository.glob("*/config.pbtxt"))]
-        return all(_get(self.ports.http, path) is not None for path in ("/v2/health/ready", *models))
+        return all(_get(self.ports.host, self.ports.http, path) is not None for path in ("/v2/health/ready", *models))
 
     def _has_ended(self) -> bool:
         # The supervisor's output ends with the server.
@@ -201,10 +204,11 @@ class _Wanted:
     options: RehearsalOptions
     repository: Path
     log: Path | None
+    bind: Ports | None
 
 
 def _launch(environment: TritonEnvironment, wanted: _Wanted) -> _Launch:
-    for _ in range(_PORT_ATTEMPTS):
+    for _ in range(1 if wanted.bind else _PORT_ATTEMPTS):
         launch = _start(environment, wanted)
         try:
             launch.wait_until_ready()
@@ -215,13 +219,15 @@ def _launch(environment: TritonEnvironment, wanted: _Wanted) -> _Launch:
             raise
         else:
             return launch
+    if wanted.bind:
+        raise SettingsError(f"a port of {', '.join(map(str, wanted.bind.all))} is taken on {wanted.bind.host}: give another with --port")
     raise SettingsError(f"no free ports for the embedded Triton server after {_PORT_ATTEMPTS} attempts: other programs take every port that it finds free")
 
 
 def _start(environment: TritonEnvironment, wanted: _Wanted) -> _Launch:
     folder = Path(tempfile.mkdtemp(prefix=f"gristmill-triton-{os.getpid()}-"))
     prefix = f"gristmill_{os.getpid()}_{next(_numbers)}_"
-    ports = _find_free_ports()
+    ports = wanted.bind or _find_free_ports()
     plan.lay_out(folder, environment)
     log = (wanted.log or folder / "tritonserver.log").absolute()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -258,8 +264,8 @@ def _find_free_ports() -> Ports:
         return Ports(*(one.getsockname()[1] for one in sockets))
 
 
-def _get(port: int, path: str) -> str | None:
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+def _get(host: str, port: int, path: str) -> str | None:
+    connection = HTTPConnection(host, port, timeout=5)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
