@@ -5,7 +5,9 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from copy import copy
+from dataclasses import asdict, dataclass
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -113,7 +115,42 @@ def make(settings: "Settings", parameters: dict[str, Any], *, quiet: bool, flow:
         api.wait()
         if api.instead_of:
             err().print(f"Nobody answers at PREFECT_API_URL={api.instead_of}: the run goes on, and is shown by a private server instead.", soft_wrap=True)
-        return called(data=str(settings.data), **parameters)
+        return _see_through(called, {"data": str(settings.data), **parameters})
+
+
+def _see_through(flow: Any, parameters: dict[str, Any]) -> Any:
+    """Call a flow and have its own end, good or bad: where Prefect can't be told of it, that is said, and no more (docs/decisions/prefect-away.md)."""
+    ended = _End()
+
+    @wraps(flow.fn)
+    def work(*arguments: Any, **more: Any) -> Any:
+        try:
+            ended.outcome = flow.fn(*arguments, **more)
+        except Exception as error:
+            ended.error = error
+            raise
+        ended.well = True
+        return ended.outcome
+
+    seen = copy(flow)
+    seen.fn = work
+    try:
+        return seen(**parameters)
+    except Exception as error:
+        if error is ended.error or not (ended.well or ended.error):
+            raise
+        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        err().print(f"Prefect could not be told how this ended, so its page of the run may be stale ({told}).", soft_wrap=True, markup=False)
+        if ended.error:
+            raise ended.error from error
+        return ended.outcome
+
+
+@dataclass
+class _End:
+    well: bool = False
+    outcome: Any = None
+    error: Exception | None = None
 
 
 @contextmanager

@@ -6,7 +6,6 @@ item ids touches none of them are not read. Many small files are merged now and 
 worst a call is stored twice, which is harmless, as a key has one answer.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from infra import locks
 from infra.journal import Entry, Journal
 from infra.shared import local_root
 from infra.storage import hold_run, storage_error, sync_folder, write_table
@@ -141,11 +141,14 @@ class CallStore:
         here.mkdir(parents=True, exist_ok=True)
         with open(here / "lock", "ab") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locks.take(file.fileno())
             except BlockingIOError:
                 yield False
-            else:
+                return
+            try:
                 yield True
+            finally:
+                locks.let_go(file.fileno())
 
 
 def _lookup(path: Path, wanted: list[bytes]) -> Iterator[tuple[bytes, Answer]]:

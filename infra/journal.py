@@ -6,7 +6,6 @@ open journals every `WINDOW_S`: a power loss costs at most the calls of the last
 Only an index of keys to offsets is in memory; answers are read back from the file.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from infra import locks
 from infra.storage import make_folder, storage_error, sync_folder
 from schemas.engine import Answer, answer_from_json, answer_to_json
 from schemas.errors import RunBusyError, StorageError
@@ -84,7 +84,7 @@ class Journal:
             journal._take()
             journal._recover()
         except OSError as error:
-            os.close(handle)
+            journal._let_go()
             raise storage_error(path, error) from error
         except RunBusyError:
             os.close(handle)
@@ -158,7 +158,7 @@ class Journal:
             with self._writing, self._syncing:
                 if self._open:
                     self._open = False
-                    os.close(self._handle)
+                    self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -168,9 +168,13 @@ class Journal:
 
     def _take(self) -> None:
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.take(self._handle)
         except BlockingIOError as error:
             raise RunBusyError(f"the journal {self.path} is open elsewhere: another process works on this run, or this one opened it twice") from error
+
+    def _let_go(self) -> None:
+        locks.let_go(self._handle)
+        os.close(self._handle)
 
     def _recover(self) -> None:
         size = os.fstat(self._handle).st_size

@@ -30,6 +30,8 @@ _READY_S = 180.0
 _STOP_S = 5.0
 _PATIENCE_S = 10.0
 """How long the user's own server is waited for: the restart of one that is there, not the repair of one that is gone."""
+_RETRIES_NAME, _RETRIES = "PREFECT_CLIENT_MAX_RETRIES", "4"
+"""Of a request of Prefect's client, half a minute in all: by default it holds a run's end up for over a minute when its server is gone."""
 _CLIENT = {
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     # Records go to our own log file, by way of the root logger; this one would go to the screen.
@@ -76,7 +78,8 @@ def prefect_api(data: Path) -> Iterator[PrefectApi]:
     log = home / "server.log"
     told = os.environ.get("PREFECT_API_URL")
     if told and _answers_soon(told):
-        yield PrefectApi(told, None, log)
+        with _environment({_RETRIES_NAME: os.environ.get(_RETRIES_NAME, _RETRIES)}):
+            yield PrefectApi(told, None, log)
         return
     prepare_home(home)
     listener = socket.create_server(("127.0.0.1", 0))

@@ -4,7 +4,6 @@ A change is one locked read and write of 40 bytes, some 5 µs. What is written s
 loss the run begins again from what its ledger knows.
 """
 
-import fcntl
 import os
 import struct
 import threading
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from infra import locks
 from infra.storage import make_folder, storage_error
 
 _FORMAT = struct.Struct("<qqqdd")
@@ -117,16 +117,12 @@ class Purse:
 
     def _change(self, change: Callable[[Sums], Sums]) -> Sums:
         try:
-            with self._lock:
-                fcntl.flock(self._handle, fcntl.LOCK_EX)
-                try:
-                    held = os.pread(self._handle, _FORMAT.size, 0)
-                    before = Sums(*_FORMAT.unpack(held)) if len(held) == _FORMAT.size else Sums()
-                    after = change(before)
-                    if after is not before:
-                        os.pwrite(self._handle, _FORMAT.pack(after.calls, after.prompt_tokens, after.completion_tokens, after.money, after.seconds), 0)
-                    return after
-                finally:
-                    fcntl.flock(self._handle, fcntl.LOCK_UN)
+            with self._lock, locks.held(self._handle, wait=True):
+                held = os.pread(self._handle, _FORMAT.size, 0)
+                before = Sums(*_FORMAT.unpack(held)) if len(held) == _FORMAT.size else Sums()
+                after = change(before)
+                if after is not before:
+                    os.pwrite(self._handle, _FORMAT.pack(after.calls, after.prompt_tokens, after.completion_tokens, after.money, after.seconds), 0)
+                return after
         except OSError as error:
             raise storage_error(self.path, error) from error

@@ -6,13 +6,13 @@ Whole folders are the business of infra/trees.py.
 """
 
 import errno
-import fcntl
 import hashlib
 import itertools
 import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from typing import IO, Any, TypeVar, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra import locks
 from infra.shared import SharedPath, local_root, put, temporary_for, tidy_copies
 from schemas.contract import arrow_schema, from_table, to_table
 from schemas.errors import ContractError, RunBusyError, StorageError
@@ -48,6 +49,7 @@ _CURES = {
     errno.ENOTDIR: "a file stands where a folder should be: move it away, or name another folder with GRISTMILL_DATA",
     errno.EROFS: "the file system is read-only: name another folder with GRISTMILL_DATA",
 }
+_LOOKS, _LOOK_S = 5, 0.05
 _serial = itertools.count()
 
 
@@ -220,30 +222,40 @@ def hold_run(data: Path, run_id: str) -> Iterator[RunFolder]:
     """
     folder = RunFolder(data, run_id)
     with _open_lock(folder) as file:
+        if not _taken(file):
+            raise RunBusyError(f"run {run_id} is being worked on by {_holder(file)}: wait for it, or stop it and run the same command again")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunBusyError(f"run {run_id} is being worked on by {_holder(file)}: wait for it, or stop it and run the same command again") from error
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
-        file.flush()
-        for litter in folder.local.rglob(".*.tmp"):
-            litter.unlink(missing_ok=True)
-        if folder.local != folder.root:
-            tidy_copies()
-        yield folder
+            file.truncate(0)
+            file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+            file.flush()
+            for litter in folder.local.rglob(".*.tmp"):
+                litter.unlink(missing_ok=True)
+            if folder.local != folder.root:
+                tidy_copies()
+            yield folder
+        finally:
+            locks.let_go(file.fileno())
 
 
 def is_held(data: Path, run_id: str) -> bool | None:
     """Say whether a living process works on a run; None where this data folder has nothing of it."""
     lock = RunFolder(data, run_id).lock
     try:
-        with open(lock, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with open(lock, "rb") as file, locks.held(file.fileno(), shared=True):
+            return False
     except BlockingIOError:
         return True
     except OSError:
         return None
+
+
+def _taken(file: IO[bytes]) -> bool:
+    """Take a run's lock; who only looks whether it is free (`is_held`) has it for microseconds, and is waited for."""
+    for _ in range(_LOOKS):
+        with suppress(BlockingIOError):
+            locks.take(file.fileno())
+            return True
+        time.sleep(_LOOK_S)
     return False
 
 

@@ -54,7 +54,7 @@ class EngineFault(StrEnum):
     CANCELLED = "cancelled"
     """The server gave the call up, for example while shutting down."""
     GARBLED = "garbled"
-    """An answer that breaks the wire contract: not UTF-8, a tensor missing."""
+    """An answer that breaks the wire contract: not UTF-8, a tensor missing, a million characters. Given again and again, it is this request's fate."""
     UNGRADED = "ungraded"
     """A reward model gave no finite number for a conversation: NaN or infinity. That is this conversation's fate, not the engine's."""
     REFUSED = "refused"
@@ -71,7 +71,13 @@ class EngineFault(StrEnum):
         """Whether asking again may help."""
         return self in _PASSING
 
+    @property
+    def drop_reason(self) -> str | None:
+        """Why a record is dropped whose call ends so for good; None where that says nothing of the record, and the run stops."""
+        return _RECORDS_OWN.get(self)
 
+
+_RECORDS_OWN = {EngineFault.BAD_REQUEST: "engine_refused", EngineFault.UNGRADED: "reward_not_finite", EngineFault.GARBLED: "garbled_answer"}
 _PASSING = frozenset(
     {
         EngineFault.UNREACHABLE,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from schemas.engine import Reward
-from schemas.errors import EngineFault, RecipeError
+from schemas.errors import RecipeError
 from schemas.model_card import ModelCard, RewardFacts
 from schemas.recipe import ScoreOptions
 from schemas.records import ATTRIBUTES, Conversation, Drop, Scores, drop_record
@@ -66,7 +66,7 @@ def reduction_of(score: ScoreOptions, card: ModelCard) -> Reduction:
 def settle_grade(conversation: Conversation, reward: Reward | Refused, reduction: Reduction, facts: RewardFacts) -> Conversation | Drop:
     """Put a grade on its conversation, or drop the conversation that has none.
 
-    Reasons: `engine_refused`; `reward_not_finite`; `too_long_to_score`; `reward_out_of_range`.
+    Reasons: `engine_refused`; `garbled_answer`; `reward_not_finite`; `too_long_to_score`; `reward_out_of_range`.
     """
     fault = find_fault(reward, facts)
     if fault:
@@ -85,7 +85,7 @@ class Ungraded(NamedTuple):
 def find_fault(reward: Reward | Refused, facts: RewardFacts) -> Ungraded | None:
     """Say what is wrong with a grade, if anything is."""
     if isinstance(reward, Refused):
-        return Ungraded("reward_not_finite" if reward.fault is EngineFault.UNGRADED else reward.reason, reward.detail)
+        return Ungraded(reward.reason, reward.detail)
     if reward.exceeded:
         return Ungraded("too_long_to_score", "the reward model saw, or would have seen, only a part of it")
     beyond = _beyond(reward, facts)

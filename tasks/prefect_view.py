@@ -1,11 +1,16 @@
 """What a run shows in Prefect's UI: a name for people, progress, the funnel, scores, and where the report is.
 
-An artifact is one HTTP request of 20 to 130 ms, so progress is told at most every `TELL_S` seconds, from the flow's own thread.
+An artifact is one HTTP request of 20 to 130 ms, and of a minute where the server is gone, as Prefect's client asks again and again. So progress is told at
+most every `TELL_S` seconds, and by a thread of its own that no stage waits for.
 """
 
 import logging
+import threading
 import time
+from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,11 +26,13 @@ from prefect.runtime import flow_run
 
 from schemas.run import ReleaseRecord, StageReport
 from tasks.prefect_artifacts import funnel, plot_scores, sample_rows, summarise
-from tasks.progress import Progress, snapshot
+from tasks.progress import Progress, StageProgress, snapshot
 from tasks.report.samples import Samples
 from tasks.report.scores import Histogram
 
 TELL_S = 2.0
+LAST_S = 10.0
+"""Longest wait at a run's end for its last artifacts to be taken."""
 
 log = logging.getLogger("gristmill")
 
@@ -59,7 +66,7 @@ class Outcome:
 
 
 class RunView:
-    """One run's artifacts. Prefect being away is no reason to stop a run: failures to tell are left at that."""
+    """One run's artifacts. Prefect being away is no reason to stop a run, or to hold it up: failures to tell are left at that."""
 
     def __init__(self, name: str) -> None:
         # Keys take lower-case letters, digits and dashes only; one series of artifacts a data set.
@@ -67,14 +74,35 @@ class RunView:
         self._progress: UUID | None = None
         self._told_at = 0.0
         self._told_stages = 0
+        self._teller: threading.Thread | None = None
 
-    def tell_progress(self, *, now: bool = False) -> None:
-        """Tell how far the run is, if it is time."""
-        current = snapshot()
-        self._tell_stages(current)
-        if not now and time.monotonic() - self._told_at < TELL_S:
+    def tell_progress(self) -> None:
+        """Tell how far the run is, if it is time or a stage has ended, and the last telling is over."""
+        told_now = time.monotonic() - self._told_at < TELL_S and len(_ended(snapshot())) <= self._told_stages
+        if told_now or (self._teller and self._teller.is_alive()):
             return
         self._told_at = time.monotonic()
+        self._start(self._tell_progress)
+
+    def tell_outcome(self, release: ReleaseRecord, told: Outcome) -> None:
+        """Tell what became of the rows, how they look, and where the release is; a server that does not take it within seconds goes without."""
+        if self._teller:
+            self._teller.join(LAST_S)
+        self._start(self._tell_progress, partial(self._tell_outcome, release, told)).join(LAST_S)
+
+    def _start(self, *tells: Callable[[], None]) -> threading.Thread:
+        def tell_all() -> None:
+            for tell in tells:
+                tell()
+
+        # The context says which flow run the artifacts belong to.
+        self._teller = threading.Thread(target=copy_context().run, args=(tell_all,), name="prefect-view", daemon=True)
+        self._teller.start()
+        return self._teller
+
+    def _tell_progress(self) -> None:
+        current = snapshot()
+        self._tell_stages(current)
         share = 100 * share_done(current)
         running = next((one.stage for one in current.stages if one.status == "running"), "")
         if self._progress is None:
@@ -84,17 +112,15 @@ class RunView:
 
     def _tell_stages(self, current: Progress) -> None:
         """Tell the funnel and the engines' figures anew when a stage has ended: some nine small tables a run, under one key."""
-        done = [one for one in current.stages if one.status == "done"]
-        if len(done) <= self._told_stages:
+        ended = len(_ended(current))
+        if ended <= self._told_stages:
             return
-        self._told_stages = len(done)
+        self._told_stages = ended
         told = tuple(StageReport(one.stage, one.shards, one.shards_done, one.total) for one in current.stages if one.status != "waiting")
         described = f"Rows so far; {current.calls} calls, {current.in_flight} of {current.limit} in flight, {current.retries} retries, {current.failed} failed"
         _quietly(create_table_artifact, key=f"{self._key}-funnel", table=funnel(told), description=described)
 
-    def tell_outcome(self, release: ReleaseRecord, told: Outcome) -> None:
-        """Tell what became of the rows, how they look, and where the release is."""
-        self.tell_progress(now=True)
+    def _tell_outcome(self, release: ReleaseRecord, told: Outcome) -> None:
         named, means = f"{release.name}/{release.version}", {one.name: one.kept_mean for one in told.histograms if one.kept_mean is not None}
         summary = summarise(named, release.path, release.rows, means)
         _quietly(create_table_artifact, key=f"{self._key}-funnel", table=funnel(told.stages), description="Rows, stage by stage")
@@ -105,6 +131,10 @@ class RunView:
             _quietly(create_table_artifact, key=f"{self._key}-rows", table=rows, description="Some rows, the same ones every time; `gristmill browse` has all")
         report = release.path if "://" in release.path else Path(release.path).as_uri()
         _quietly(create_link_artifact, f"{report}/report.html", "report.html", key=f"{self._key}-report", description="The report, where the worker's disk is")
+
+
+def _ended(progress: Progress) -> list[StageProgress]:
+    return [one for one in progress.stages if one.status == "done"]
 
 
 def share_done(progress: Progress) -> float:

@@ -156,7 +156,7 @@ def _run_step(
     out: list[WorkItem | Prompt] = []
     for item, made in zip(items, desk.session.run(run_records(list(zip(items, watched, strict=True)), run)), strict=True):
         if isinstance(made, Refused):
-            drops.append(drop_record(item, stage="prompts", reason="engine_refused", detail=made.detail))
+            drops.append(drop_record(item, stage="prompts", reason=made.reason, detail=made.detail))
         else:
             out += made.out
             drops += made.drops
@@ -187,7 +187,7 @@ def _answer(desk: _Desk, prompts: Sequence[Prompt]) -> _Answered:
             answered.drops.append(made)
         else:
             answered.drops.append(
-                drop_record(sample.prompt, stage="responses", reason="engine_refused", detail=made.detail, nth=sample.index, sample_index=sample.index)
+                drop_record(sample.prompt, stage="responses", reason=made.reason, detail=made.detail, nth=sample.index, sample_index=sample.index)
             )
     answered.conversations = judge_samples(answered.conversations, desk.loaded.judges)
     return answered

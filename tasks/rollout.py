@@ -16,7 +16,7 @@ from infra.handover import share_live
 from infra.journal import Journal
 from infra.storage import RunFolder
 from schemas.engine import Answer, Completion, EmbedBatch, Embedding, Embeddings, EmbedRequest, EngineFacts, GenerateRequest, Request, Sampling
-from schemas.errors import EngineError, EngineFault, StoppedError
+from schemas.errors import EngineError, StoppedError
 from schemas.identity import derive_seed
 from schemas.model_card import ModelCard
 from schemas.records import Drop, ModelUse
@@ -223,16 +223,11 @@ def make_request(card: ModelCard, question: Question, sampling: Sampling, seed: 
     return card.generate_request(question, sampling, seed)
 
 
-_RECORDS_OWN = frozenset({EngineFault.BAD_REQUEST, EngineFault.UNGRADED})
-"""Faults that are of one record and say nothing of the engine."""
-
-
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A record whose engine call can't succeed: the request is wrong (too long for the model, say), the model has no number for it, or there is no budget."""
+    """A record whose engine call can't succeed (`EngineFault.drop_reason` says why), or that there is no budget for."""
 
     detail: str
-    fault: EngineFault = EngineFault.BAD_REQUEST
     reason: str = "engine_refused"
 
 
@@ -260,10 +255,10 @@ async def run_records(
 ) -> list[Result | Refused]:
     """Work on all records of a shard at once, results in the records' order.
 
-    The session's limiter bounds the calls in flight, so a record that waits for its next turn holds no slot. A record that an engine
-    refuses for good becomes `Refused`; any other fault (engines gone, disk full) cancels the rest and is raised: the shard can be run again.
-    Where the gate lets no further call begin, the calls at work are waited for: then StoppedError is raised, or, if the budget says so, the
-    records that could not go on become `Refused`. Drops for a reason in `sorted_out` are the technique's work and no failure.
+    The session's limiter bounds the calls in flight, so a record that waits for its next turn holds no slot. A record that an engine refuses,
+    or answers with garbage, for good becomes `Refused`; any other fault (engines gone, disk full) cancels the rest and is raised: the shard can be
+    run again. Where the gate lets no further call begin, the calls at work are waited for: then StoppedError is raised, or, if the budget says so,
+    the records that could not go on become `Refused`. Drops for a reason in `sorted_out` are the technique's work and no failure.
     """
     results: list[Any] = [None] * len(items)
     stops: list[StoppedError] = []
@@ -273,12 +268,12 @@ async def run_records(
             results[index] = await work(item)
         except StoppedError as stop:
             stops.append(stop)
-            results[index] = Refused(str(stop), reason=OVER_BUDGET)
+            results[index] = Refused(str(stop), OVER_BUDGET)
             return
         except EngineError as error:
-            if error.fault not in _RECORDS_OWN:
+            if error.fault.drop_reason is None:
                 raise
-            results[index] = Refused(str(error), error.fault)
+            results[index] = Refused(str(error), error.fault.drop_reason)
         gate.note(technique(item), why_nothing(results[index], sorted_out))
 
     try:

@@ -231,7 +231,7 @@ def _prepare(opening: _Opening, stack: contextlib.ExitStack) -> Run:
     session = stack.enter_context(contextlib.closing(EngineSession(settings, addresses)))
     HUB.watch("this process", lambda: read_meter(session))
     stack.enter_context(serve_metrics(settings.metrics_port, lambda: write_metrics(snapshot())))
-    cast = check_engines(loaded, session, roles)
+    cast = check_engines(loaded, session, roles, patient=True)
     ledger.note(record.run_id, "recipe", {"path": str(loaded.path.absolute())})
     for card_id, facts in cast.facts.items():
         ledger.note(record.run_id, f"engine:{card_id}", _describe(facts))
@@ -279,11 +279,11 @@ def _wanted(loaded: LoadedRecipe, roles: Container[str] | None) -> dict[str, Mod
     return {role: card for role, card in loaded.cards.items() if roles is None or role in roles}
 
 
-def check_engines(loaded: LoadedRecipe, session: EngineSession, roles: Container[str] | None = None) -> Cast:
-    """Ask every wanted engine what it is, and refuse before any work what it can't do."""
+def check_engines(loaded: LoadedRecipe, session: EngineSession, roles: Container[str] | None = None, *, patient: bool = False) -> Cast:
+    """Ask every wanted engine what it is, and refuse before any work what it can't do; if patient, wait for one that is just being restarted."""
     HUB.say("checking engines")
     wanted = _wanted(loaded, roles)
-    facts = {card.id: session.inspect(card) for card in wanted.values()}
+    facts = {card.id: session.inspect(card, patient=patient) for card in wanted.values()}
     for role in wanted:
         refuse_unable(loaded, facts, role)
     kinds = ", ".join(sorted({f"{one.kind} at {one.address}" for one in facts.values()}))

@@ -67,7 +67,7 @@ class Ask(Protocol):
         told = await ask("base", GoOn("Request 1:"), options.sampling.sampling(), label="continue")
 
     `label` must be unique among the calls made for one record and must not depend on the order in which they finish.
-    Raises EngineError for what asking again can't cure; the runner makes that record a drop named `engine_refused`.
+    Raises EngineError for what asking again can't cure; the runner makes that record a drop named `engine_refused` or `garbled_answer`.
     """
 
     async def __call__(self, role: str, question: Question, sampling: Sampling, *, label: str) -> Told:

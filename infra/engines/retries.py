@@ -35,7 +35,7 @@ _LONGEST_S = 20.0
 class Failures:
     """The failed attempts of one call."""
 
-    errors: list[EngineError] = field(default_factory=list)
+    last: EngineError | None = None
     counts: Counter[EngineFault] = field(default_factory=Counter)
     empty: int = 0
 
@@ -48,28 +48,26 @@ class Failures:
 
     def add(self, error: EngineError) -> None:
         """Take in a failed attempt. Raises EngineError if there should be no other."""
-        self.errors = [*self.errors[-2:], error]
+        self.last = error
         self.counts[error.fault] += 1
         if self.counts[error.fault] >= ATTEMPTS.get(error.fault, 1):
-            raise self.summary() from error
+            raise self._sum_up(error) from error
 
     def delay_s(self, *, other_replica: bool) -> float:
         """Say how long to wait: full jitter under a doubling bound (Brooker 2015); at once where another replica can be asked."""
-        if not self.errors:
+        last = self.last
+        if last is None:
             return 0.0
-        last = self.errors[-1]
         if last.retry_after_s is not None:
             return 0.0  # the endpoint itself is paused for as long as the server asked
         if other_replica and last.fault in SICK:
             return 0.0
         return random.uniform(0, min(_LONGEST_S, _FIRST_S * 2 ** min(self.counts[last.fault], 10)))
 
-    def summary(self) -> EngineError:
-        """Make one error of them: the commonest fault's, with how often each was met."""
-        fault = self.counts.most_common(1)[0][0]
-        last = next((error for error in reversed(self.errors) if error.fault is fault), self.errors[-1])
+    def _sum_up(self, last: EngineError) -> EngineError:
+        """Make one error of them: the one whose fault was met once too often, with how often each was met."""
         attempts = self.counts.total()
         if attempts == 1:
             return last
-        met = ", ".join(f"{count} {name.value}" for name, count in self.counts.most_common())
-        return EngineError(f"{last} (after {attempts} attempts: {met})", fault=fault, retry_after_s=last.retry_after_s)
+        met = ", ".join(f"{count} {fault.value}" for fault, count in self.counts.most_common())
+        return EngineError(f"{last} (after {attempts} attempts: {met})", fault=last.fault, retry_after_s=last.retry_after_s)

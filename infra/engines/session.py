@@ -8,6 +8,7 @@ circuit.py (whether at all), retries.py (whether again), meter.py (counting). An
 import asyncio
 import atexit
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Coroutine, Mapping
@@ -36,7 +37,11 @@ Result = TypeVar("Result")
 
 PATIENCE_S = 120.0
 """How long a card's replicas may all be gone before its calls fail: enough for a server's restart, though not for loading 340 billion parameters."""
+RETURN_S = 15.0
+"""How long a patient inspection waits for an engine that nobody answers for: a restart of what is there, not the start of what was forgotten."""
+_LOOK_S = 0.5
 _CLOSE_S = 5.0
+_log = logging.getLogger("gristmill")
 
 
 class EngineSession:
@@ -64,12 +69,13 @@ class EngineSession:
         self._thread = threading.Thread(target=self._loop.run_forever, name="gristmill-engines", daemon=True)
         self._thread.start()
 
-    def inspect(self, card: ModelCard) -> EngineFacts:
+    def inspect(self, card: ModelCard, *, patient: bool = False) -> EngineFacts:
         """Read what serves a card, at all its replicas; callable from any thread.
 
-        Raises SettingsError if no address is given, EngineError if a replica is not there or not what the card says.
+        Raises SettingsError if no address is given, EngineError if a replica is not there or not what the card says; if patient, only once it has
+        been away for RETURN_S, or up and not ready for as long as a run would wait for it.
         """
-        return self.run(self._inspect(card))
+        return self.run(self._inspect(card, patient=patient))
 
     async def call(self, card: ModelCard, request: Request, receipt: Receipt | None = None) -> Answer:
         """Get a request answered, however long the line is. Raises EngineError for what no further attempt would cure. On the session's loop only.
@@ -154,15 +160,27 @@ class EngineSession:
         self.meter.answered(answer, endpoint.answered(slot))
         return answer
 
-    async def _inspect(self, card: ModelCard) -> EngineFacts:
+    async def _inspect(self, card: ModelCard, *, patient: bool) -> EngineFacts:
         if card.id not in self._facts:
             replicas = await self._open(card)
-            found = await asyncio.gather(*(endpoint.engine.inspect() for endpoint in replicas.endpoints), return_exceptions=True)
+            found = await asyncio.gather(*(self._ask_after(endpoint, patient=patient) for endpoint in replicas.endpoints), return_exceptions=True)
             for one in found:
                 if isinstance(one, BaseException):
                     raise one
             self._facts[card.id] = _common_facts(card, [one for one in found if isinstance(one, EngineFacts)])
         return self._facts[card.id]
+
+    async def _ask_after(self, endpoint: Endpoint, *, patient: bool) -> EngineFacts:
+        begun = self._loop.time()
+        while True:
+            try:
+                return await endpoint.engine.inspect()
+            except EngineError as error:
+                waits_s = self._patience_s if error.fault is EngineFault.UNHEALTHY else RETURN_S
+                if not (patient and error.fault.passing and self._loop.time() - begun < waits_s):
+                    raise
+                _log.info("an engine is waited for: %s", error)
+            await asyncio.sleep(_LOOK_S)
 
     def _limit(self) -> int:
         limiters = {endpoint.limiter for replicas in self._opened() for endpoint in replicas.endpoints}

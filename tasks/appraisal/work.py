@@ -97,7 +97,7 @@ def open_bench(work: Appraising, settings: Settings) -> Iterator[Bench]:
         addresses = place_cards([work.card], settings, stack, log_path=folder.local / "triton.log")
         session = stack.enter_context(contextlib.closing(EngineSession(settings, addresses)))
         HUB.watch("this process", lambda: read_meter(session))
-        cast = Cast({"reward": work.card}, {work.card.id: session.inspect(work.card)}, 0)
+        cast = Cast({"reward": work.card}, {work.card.id: session.inspect(work.card, patient=True)}, 0)
         HUB.say("grading pairs")
         yield Bench(work, folder, session, cast, pairs)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.engine import Sampling
-from schemas.errors import EngineError, EngineFault
+from schemas.errors import EngineError
 from schemas.records import Conversation, Hearing, Message, ModelUse
 from tasks.craft.turns import between_marks, estimate_tokens, show_turns
 from tasks.technique import Ask
@@ -25,7 +25,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Unheard:
-    """A question that was not answered: `over_context` before it was asked, `engine_refused` after."""
+    """A question that was not answered: `over_context` before it was asked, `engine_refused` or `garbled_answer` after."""
 
     why: str
 
@@ -45,9 +45,9 @@ class Bench:
         try:
             told = await self.ask(JUDGE, (Message("user", request),), self.sampling, label=label)
         except EngineError as error:
-            if error.fault is not EngineFault.BAD_REQUEST:
+            if error.fault.drop_reason is None:
                 raise
-            return Unheard("engine_refused")
+            return Unheard(error.fault.drop_reason)
         return Told(told.completion.text, told.use)
 
 

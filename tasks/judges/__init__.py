@@ -40,7 +40,7 @@ class Heard:
     preferred: Preferred | None
     """None where it had no opinion, or none that can be relied on."""
     outcome: str
-    """`decided`, or why there is no opinion: `inconsistent`, `tie`, `unreadable`, `over_context`, `engine_refused`, `not_asked`."""
+    """`decided`, or why there is no opinion: `inconsistent`, `tie`, `unreadable`, `over_context`, `engine_refused`, `garbled_answer`, `not_asked`."""
 
 
 def reward_margin_of(chosen: Conversation, rejected: Conversation) -> float | None:

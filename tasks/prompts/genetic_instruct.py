@@ -19,7 +19,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from schemas.engine import Sampling
-from schemas.errors import EngineError, EngineFault, RecipeError
+from schemas.errors import EngineError, RecipeError
 from schemas.identity import derive_seed
 from schemas.recipe import SamplingOptions, Share
 from schemas.records import Drop, Lineage, ModelUse, Prompt, WorkItem, drop_record, item_id, prompt_id
@@ -169,9 +169,9 @@ async def _bear(colony: _Colony, birth: _Birth) -> Prompt | Drop:
             return _lose(colony, birth, fault, told, detail="the new problem")
         return await _judge(colony, birth, text, told.use)
     except EngineError as error:
-        if error.fault is not EngineFault.BAD_REQUEST:
+        if error.fault.drop_reason is None:
             raise
-        return _lose(colony, birth, "engine_refused", None, detail=str(error))
+        return _lose(colony, birth, error.fault.drop_reason, None, detail=str(error))
 
 
 async def _judge(colony: _Colony, birth: _Birth, text: str, writer: ModelUse) -> Prompt | Drop:

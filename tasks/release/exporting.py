@@ -5,7 +5,6 @@ not in it and why, `NOTICE`, and `export.json`, the manifest, which is written l
 """
 
 import errno
-import fcntl
 import importlib
 import os
 import pkgutil
@@ -21,6 +20,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra import locks
 from infra.storage import damaged, make_folder, replacing, sha256_file, storage_error, sync_folder, write_text
 from schemas.contract import from_row
 from schemas.errors import AccountingError, ContractError, NotFoundError, RunBusyError, StorageError
@@ -243,12 +243,13 @@ def _partial_of(out: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
             raise
     finally:
+        locks.let_go(handle)
         os.close(handle)
 
 
 def _take_alone(handle: int, out: Path) -> None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locks.take(handle)
     except BlockingIOError as error:
         raise RunBusyError(f"another process exports to {out}: wait for it, or name another folder with --out") from error
 

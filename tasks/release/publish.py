@@ -6,7 +6,6 @@ folder, or objects that no manifest names, which the next attempt clears away. R
 shards nor of workers shows in the files.
 """
 
-import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from infra import locks
 from infra.shared import local_root, place
 from infra.storage import PUBLISHED, storage_error, write_table, write_text
 from infra.trees import point, pointed, reveal_tree
@@ -101,8 +101,7 @@ def _sole_publisher(home: Path) -> Iterator[None]:
     """Let one process at a time publish under a name; the lock ends with the process, however it ends."""
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with open(home / ".lock", "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with open(home / ".lock", "ab") as file, locks.held(file.fileno(), wait=True):
             yield
     except OSError as error:
         raise storage_error(home, error) from error

@@ -111,7 +111,7 @@ async def nothing(answer: bytes) -> bytes:
 
 
 def saying(text: bytes) -> Harm:
-    """Replace the text that a model has written; grades become numbers that are none."""
+    """Replace the text that a model has written, and cut grades short."""
 
     async def harm(answer: bytes) -> bytes:
         response = pb.ModelInferResponse.FromString(answer)
@@ -119,7 +119,7 @@ def saying(text: bytes) -> Harm:
             if output.datatype == "BYTES":
                 response.raw_output_contents[number] = struct.pack("<I", len(text)) + text
             elif output.datatype == "FP32":
-                response.raw_output_contents[number] = struct.pack("<f", float("nan")) * (len(response.raw_output_contents[number]) // 4)
+                response.raw_output_contents[number] = response.raw_output_contents[number][:-3]
         return bytes(response.SerializeToString())
 
     return harm

@@ -54,6 +54,16 @@ def on(case: Case, mortal: Mortal) -> Case:
     return case
 
 
+def test_triton_away_as_the_run_starts(case: Case, call_log: Path) -> None:
+    with ExitStack() as stack:
+        mortal = Mortal(stack, call_log)
+        mortal.kill()
+        process = on(case, mortal).start()
+        wait_for(lambda: any(case.data.glob("runs/*/recipe.yaml")), process)
+        mortal.start_again()
+        case.prove(finish(process), most_repeated=0)
+
+
 @pytest.mark.parametrize("stage", ["prompts", "responses", "score"])
 def test_triton_killed_and_started_again_during(stage: str, case: Case, call_log: Path) -> None:
     with ExitStack() as stack:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.engine import Reward
-from schemas.errors import EngineFault, RecipeError
+from schemas.errors import RecipeError
 from schemas.model_card import ModelCard, RewardFacts, load_card
 from schemas.recipe import ScoreOptions
 from schemas.records import ATTRIBUTES, Conversation, Drop
@@ -58,7 +58,7 @@ def test_five_numbers_without_published_weights_must_be_reduced_by_the_recipe() 
     ("reward", "reason", "detail"),
     [
         (Refused("prompt too long"), "engine_refused", "prompt too long"),
-        (Refused("gave nan for coherence", EngineFault.UNGRADED), "reward_not_finite", "gave nan for coherence"),
+        (Refused("gave nan for coherence", "reward_not_finite"), "reward_not_finite", "gave nan for coherence"),
         (Reward({}, exceeded=True), "too_long_to_score", "only a part of it"),
         (Reward({**FIVE.attributes, "coherence": 99.0}), "reward_out_of_range", "coherence is 99, not -4 to 8"),
     ],

@@ -16,7 +16,7 @@ from infra.triton.server import ServedTriton
 from schemas.engine import Answer, Completion, Request
 from schemas.errors import EngineError, EngineFault, SettingsError
 from tests.infra.engines.builders import a_card, ask, closed_port, grade, some_settings
-from tests.infra.engines.http_stand_in import Asked, Handle, Reply, answering, chat
+from tests.infra.engines.http_stand_in import MODELS, Asked, Handle, Reply, answering, chat
 from tests.infra.engines.http_stand_in import serve as serve_http
 from tests.infra.engines.triton_stand_in import Model, never, reply, says
 from tests.infra.engines.triton_stand_in import serve as serve_triton_stand_in
@@ -128,7 +128,7 @@ def test_session_does_not_retry_what_can_not_pass(status: int) -> None:
         assert session.meter.read().retries == 0
 
 
-def test_session_says_the_commonest_cause_when_it_gives_up() -> None:
+def test_session_says_what_it_met_when_it_gives_up() -> None:
     with in_a_thread(web_server(answering(b"garbage"))) as address, a_session(address) as session:
         with pytest.raises(EngineError, match="after 3 attempts: 3 garbled") as caught:
             call_once(session)
@@ -258,6 +258,29 @@ def test_inspect_asks_for_an_address() -> None:
 def test_inspect_checks_every_replica() -> None:
     with in_a_thread(triton_model(Model(says("Four.")))) as address, a_session(address, closed_port("triton")) as session, pytest.raises(EngineError):
         session.inspect(CARD)
+
+
+def test_patient_inspection_waits_for_an_engine_that_is_just_coming_up() -> None:
+    asked: list[str] = []
+
+    async def handle(request: Asked) -> Reply:
+        asked.append(request.path)
+        return Reply(502) if len(asked) < 4 else Reply(body=MODELS)
+
+    with in_a_thread(web_server(handle)) as address, a_session(address, patience_s=60.0) as session:
+        with pytest.raises(EngineError, match="HTTP 502"):
+            session.inspect(CARD)
+        assert session.inspect(CARD, patient=True).kind == "openai/chat"
+
+
+def test_patient_inspection_gives_up_at_once_on_what_waiting_can_not_cure() -> None:
+    async def handle(request: Asked) -> Reply:
+        return Reply(401)
+
+    with in_a_thread(web_server(handle)) as address, a_session(address, patience_s=60.0) as session:
+        with pytest.raises(EngineError, match="HTTP 401") as caught:
+            session.inspect(CARD, patient=True)
+        assert caught.value.fault is EngineFault.REFUSED
 
 
 def test_inspect_promises_what_every_replica_can_do() -> None:
