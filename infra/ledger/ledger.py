@@ -3,25 +3,25 @@
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from infra.ledger import leases
 from infra.ledger.appraisals import Appraisals
 from infra.ledger.database import Database
-from infra.ledger.models import Note, Release, Run, Shard, Stage, Version
+from infra.ledger.finding import find_run, now, run_row
+from infra.ledger.models import Note, Run, Shard, Stage
+from infra.ledger.releases import Releases
 from infra.ledger.spending import spending_rows, spent_at, spent_by_shard
-from schemas.errors import AccountingError, LedgerError, NotFoundError
-from schemas.run import ReleaseRecord, RunRecord, RunStatus, ShardReport, StageReport, add_reports
+from schemas.errors import AccountingError, LedgerError
+from schemas.run import RunRecord, RunStatus, ShardReport, StageReport, add_reports
 from schemas.spending import add_spent
 
 
-class Ledger(Appraisals):
+class Ledger(Releases, Appraisals):
     """The open ledger. Safe to use from several threads; pickles as its URL and opens again where it is unpickled."""
 
     def __init__(self, database: Database, url: str) -> None:
@@ -51,7 +51,7 @@ class Ledger(Appraisals):
             newest = _newest_run(session, fingerprint)
             if newest is None or fresh:
                 attempt = newest.attempt + 1 if newest else 1
-                newest = Run(run_id=_run_id(fingerprint, attempt), fingerprint=fingerprint, attempt=attempt, started_at=_now())
+                newest = Run(run_id=_run_id(fingerprint, attempt), fingerprint=fingerprint, attempt=attempt, started_at=now())
                 newest.name, newest.recipe, newest.rehearsal, newest.status = name, recipe, rehearsal, "running"
                 session.add(newest)
             elif newest.status != "finished":
@@ -80,15 +80,15 @@ class Ledger(Appraisals):
         """Say how a run stands."""
 
         def work(session: Session) -> None:
-            run = _run(session, run_id)
+            run = run_row(session, run_id)
             run.status, run.error = status, error and _storable(error)
-            run.finished_at = None if status == "running" else _now()
+            run.finished_at = None if status == "running" else now()
 
         self._database.write(work)
 
     def run(self, run_id: str) -> RunRecord:
         """Find a run by its id, or by the beginning of its id where only one begins so. Raises NotFoundError."""
-        return self._database.read(lambda session: _find_run(session, run_id).record())
+        return self._database.read(lambda session: find_run(session, run_id).record())
 
     def newest_run(self, fingerprint: str) -> RunRecord | None:
         """Find the newest run of a recipe, by its fingerprint."""
@@ -108,7 +108,7 @@ class Ledger(Appraisals):
         """Say how many shards a stage has. Raises LedgerError if it was planned otherwise and some are committed."""
 
         def work(session: Session) -> None:
-            _run(session, run_id)
+            run_row(session, run_id)
             planned = session.get(Stage, (run_id, stage))
             if planned is None:
                 position = session.scalar(select(func.count()).where(Stage.run_id == run_id)) or 0
@@ -175,59 +175,11 @@ class Ledger(Appraisals):
 
         return self._database.read(work)
 
-    def next_version(self, name: str, *, run_id: str | None = None) -> str:
-        """Reserve the next version of a release name (v1, v2, …); with a run, the one that it was given before, if any."""
-
-        def work(session: Session) -> str:
-            if run_id:
-                leases.guard(session, run_id, self._tokens.get(run_id))
-            held = session.scalar(select(Version.number).where(Version.name == name, Version.run_id == run_id)) if run_id else None
-            if held is None:
-                held = (session.scalar(select(func.max(Version.number)).where(Version.name == name)) or 0) + 1
-                session.add(Version(name=name, number=held, run_id=run_id))
-            return f"v{held}"
-
-        return self._database.write(work)
-
-    def record_release(self, release: ReleaseRecord) -> None:
-        """Record a release that is in place, and its run as finished. Recording the same one again changes nothing; another one is refused."""
-
-        def work(session: Session) -> None:
-            leases.guard(session, release.run_id, self._tokens.get(release.run_id))
-            run = _run(session, release.run_id)
-            held = session.get(Release, (release.name, release.version))
-            if held is None:
-                session.add(_release_row(release))
-            elif (held.run_id, held.manifest_sha256) != (release.run_id, release.manifest_sha256):
-                raise LedgerError(f"{release.name}/{release.version} was published by run {held.run_id}: a release never changes; publish a new version")
-            run.status, run.error, run.release = "finished", None, f"{release.name}/{release.version}"
-            run.finished_at = run.finished_at or _now()
-
-        self._database.write(work)
-
-    def releases(self, name: str | None = None) -> list[ReleaseRecord]:
-        """List releases by name, the newest version first."""
-        return self._database.read(lambda session: [row.record() for row in session.scalars(_releases(name))])
-
-    def release(self, name: str, version: str | None = None) -> ReleaseRecord:
-        """Find a release; without a version, the newest. Raises NotFoundError."""
-
-        def work(session: Session) -> ReleaseRecord:
-            rows = session.scalars(_releases(name)).all()
-            for row in rows:
-                if version in (None, row.version):
-                    return row.record()
-            if rows:
-                raise NotFoundError(f"{name} has no version {version}; there {_are([row.version for row in rows])}")
-            raise NotFoundError(f"no release named {name!r}{_near(name, session.scalars(select(Release.name).distinct()).all())}")
-
-        return self._database.read(work)
-
     def note(self, run_id: str, key: str, value: Any) -> None:
         """Keep a JSON value under a key of a run, in place of what was there."""
 
         def work(session: Session) -> None:
-            _run(session, run_id)
+            run_row(session, run_id)
             session.merge(Note(run_id=run_id, key=key, value=value))
 
         self._database.write(work)
@@ -236,10 +188,6 @@ class Ledger(Appraisals):
         """Give all that a run has noted, by key."""
         query = select(Note).where(Note.run_id == run_id).order_by(Note.key)
         return self._database.read(lambda session: {note.key: note.value for note in session.scalars(query)})
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _storable(text: str) -> str:
@@ -253,39 +201,6 @@ def _run_id(fingerprint: str, attempt: int) -> str:
 
 def _newest_run(session: Session, fingerprint: str) -> Run | None:
     return session.scalars(select(Run).where(Run.fingerprint == fingerprint).order_by(Run.attempt.desc()).limit(1)).first()
-
-
-def _run(session: Session, run_id: str) -> Run:
-    run = session.get(Run, run_id)
-    if run is None:
-        raise NotFoundError(f"no run {run_id!r}: see `gristmill runs list`")
-    return run
-
-
-def _find_run(session: Session, wanted: str) -> Run:
-    exact = session.get(Run, wanted)
-    if exact is not None:
-        return exact
-    beginning = session.scalars(select(Run).where(Run.run_id.startswith(wanted, autoescape=True)).order_by(Run.run_id).limit(5)).all()
-    if len(beginning) == 1:
-        return beginning[0]
-    if beginning:
-        raise NotFoundError(f"several runs begin with {wanted!r}: {', '.join(run.run_id for run in beginning)}; give more of the id")
-    known = session.execute(select(Run.run_id, Run.name).order_by(Run.started_at.desc()).limit(1000)).all()
-    named = [run_id for run_id, name in known if name == wanted][:3]
-    raise NotFoundError(f"no run {wanted!r}{_did_you_mean(named) or _near(wanted, [run_id for run_id, _ in known])}: see `gristmill runs list`")
-
-
-def _near(wanted: str, known: Any) -> str:
-    return _did_you_mean(get_close_matches(wanted, list(known), n=3, cutoff=0.5))
-
-
-def _did_you_mean(names: list[str]) -> str:
-    return f"; did you mean {' or '.join(names)}?" if names else ""
-
-
-def _are(names: list[str]) -> str:
-    return f"is {names[0]}" if len(names) == 1 else f"are {', '.join(names)}"
 
 
 def _refuse_replanning(session: Session, planned: Stage, shards: int) -> None:
@@ -309,7 +224,7 @@ def _shard_row(run_id: str, stage: str, shard: int, report: ShardReport) -> Shar
         prompt_tokens=report.prompt_tokens,
         completion_tokens=report.completion_tokens,
         seconds=report.seconds,
-        committed_at=_now(),
+        committed_at=now(),
     )
 
 
@@ -332,22 +247,3 @@ def _totals(session: Session, run_id: str) -> dict[str, tuple[int, ShardReport]]
 
 def _stage_report(stage: Stage, committed: int, total: ShardReport) -> StageReport:
     return StageReport(stage=stage.stage, shards=stage.shards, committed=committed, total=total)
-
-
-def _releases(name: str | None) -> Select[tuple[Release]]:
-    query = select(Release).order_by(Release.name, Release.number.desc(), Release.published_at.desc())
-    return query if name is None else query.where(Release.name == name)
-
-
-def _release_row(release: ReleaseRecord) -> Release:
-    number = release.version.removeprefix("v")
-    return Release(
-        name=release.name,
-        version=release.version,
-        number=int(number) if number.isdecimal() else 0,
-        run_id=release.run_id,
-        path=release.path,
-        rows=release.rows,
-        manifest_sha256=release.manifest_sha256,
-        published_at=release.published_at,
-    )

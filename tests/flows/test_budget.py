@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ import grpc
 import pytest
 
 from infra.triton.server import ServedTriton
+from tests.faults.middle import chosen
 from tests.flows.side import beside
 from tests.harness import SMALL, Factory, Finished, data_files, engines_of, served_keys
 from tests.infra.engines.triton_stand_in import Model, reply, serve
@@ -178,6 +180,15 @@ def refusing(rate: float) -> Model:
     return model
 
 
+def garbling(share: float) -> Model:
+    """A server that answers a share of requests, always the same ones, with what is no text."""
+
+    async def respond(request: Any, context: Any) -> Any:
+        return reply(text_output=b"\xff\xfe" if chosen(request.id, share) else f"The answer to request {request.id} is that nobody knows.")
+
+    return Model(respond)
+
+
 def run_on(model: Model, data: Path, recipe: str) -> Finished:
     with beside(serve(model)) as address:
         return Factory(data, f"rehearsal-instruct={address}").call("run", recipe)
@@ -206,3 +217,21 @@ def test_an_error_rate_of_four_per_cent_stops_nothing(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     (account,) = [one for one in the_run(Factory(tmp_path / "data", ""))["stages"] if one["stage"] == "responses"]
     assert account["total"]["dropped"] == {"engine_refused": 32}
+
+
+def test_records_answered_with_garbage_for_ever_are_dropped_and_the_others_published(tmp_path: Path) -> None:
+    model = garbling(0.05)
+    done = run_on(model, tmp_path / "data", seeded(tmp_path))
+    assert done.code == 0, done.err
+    asked = Counter(request.id for request in model.requests)
+    garbled = [times for key, times in asked.items() if chosen(key, 0.05)]
+    assert garbled
+    assert set(garbled) == {3}
+    (account,) = [one for one in the_run(Factory(tmp_path / "data", ""))["stages"] if one["stage"] == "responses"]
+    assert account["total"]["dropped"] == {"garbled_answer": len(garbled)}
+
+
+def test_an_engine_that_answers_nothing_but_garbage_stops_the_run_early(tmp_path: Path) -> None:
+    stopped = run_on(garbling(1.0), tmp_path / "data", seeded(tmp_path))
+    assert stopped.code == 9, stopped.err
+    assert "the commonest causes: garbled_answer" in " ".join(stopped.err.split())
