@@ -63,7 +63,7 @@ class Factory:
 
     def call(self, *arguments: str) -> Finished:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=280)
+        out, err = process.communicate(timeout=600)
         return Finished(process.returncode, out, err)
 
 

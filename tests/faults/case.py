@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from infra.journal import Journal
 from tests.harness import Factory, Finished, data_files, served_keys
 
-PATIENCE_S = 240
+PATIENCE_S = 600
 
 
 @dataclass(frozen=True, slots=True)

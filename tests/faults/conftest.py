@@ -13,6 +13,7 @@ from infra.triton.server import ServedTriton, serve_triton
 from tests.faults.case import Case, Site
 from tests.harness import SMALL, Factory, data_files, engines_of, stumbling
 
+LONGEST_S = 900
 COLUMNS = ("fault", "survived", "calls repeated", "journalled ones", "release identical")
 
 
@@ -62,6 +63,13 @@ def case(
     found = Case(factory, recipe, call_log, undisturbed, request.node.user_properties)
     yield found
     found.end()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a fault's test, and the starting of servers before it, all the time that two busy cores may take."""
+    for item in items:
+        if "/faults/" in item.nodeid and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
