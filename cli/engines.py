@@ -133,7 +133,7 @@ def _wanted(settings: "Settings", recipe: Path | None, stack: contextlib.ExitSta
 
     if recipe is not None:
         from cli.run import load
-        from tasks.run_state import open_addresses
+        from tasks.run_engines import open_addresses
 
         loaded = load(recipe, settings, rehearse=rehearse)
         addresses = open_addresses(loaded, settings, stack, log_path=None)

@@ -15,7 +15,7 @@ from schemas.run import ShardReport
 from tasks.catalogue import LoadedRecipe, LoadedResponse, LoadedTechnique
 from tasks.earlier import check_earlier
 from tasks.purposes import share_of
-from tasks.run_state import open_addresses, refuse_unable
+from tasks.run_engines import open_addresses, refuse_unable
 from tasks.sizing import Needs, needs
 
 # A technique's instruction or a question it wrote is some 60 to 150 tokens.

@@ -33,7 +33,7 @@ from tasks.pairing import Hearings
 from tasks.pairing import settle as settle_answers
 from tasks.previewed import Exchange, PreviewedAnswer, PreviewedPrompt, PreviewedStep, PreviewResult
 from tasks.rollout import NOBODY, Cast, RecordAsk, Refused, ShardCalls, Whose, run_records
-from tasks.run_state import check_engines, open_addresses
+from tasks.run_engines import check_engines, open_addresses
 from tasks.sampled import judge_samples
 from tasks.stages.responses import list_samples, respond_to
 from tasks.stages.score import grade

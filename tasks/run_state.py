@@ -1,15 +1,14 @@
-"""A run from its start to its end: ledger entry, lock, engines, embedded Triton, Dask cluster; and what is told of it.
+"""A run from its start to its end: ledger entry, lock, engines, Dask cluster; and what is told of it.
 
 `open_run` gives the flow everything a stage needs; `Job` is the part of it that travels to Dask workers.
 """
 
 import contextlib
 import logging
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.calls import CallStore
@@ -19,9 +18,7 @@ from infra.metrics import serve_metrics
 from infra.settings import Address, Settings
 from infra.storage import RunFolder, hold_run, write_text
 from infra.traces import headers, run_traced
-from schemas.engine import EngineFacts, refuse_raw, refuse_unsupported
-from schemas.errors import BudgetReachedError, GristmillError, RunInterruptedError, StorageError
-from schemas.model_card import ModelCard
+from schemas.errors import BudgetReachedError, GristmillError, LedgerError, RunInterruptedError, StorageError
 from schemas.records import Provenance
 from schemas.run import RunRecord, RunStatus, ShardReport
 from tasks.appraisal.demand import refuse_unappraised
@@ -30,8 +27,9 @@ from tasks.budgeting import Budget, may_go_on, open_budget, price_all
 from tasks.catalogue import LoadedRecipe
 from tasks.earlier import check_earlier
 from tasks.metrics import write_metrics
-from tasks.progress import HUB, Calls, snapshot
+from tasks.progress import HUB, snapshot
 from tasks.rollout import Cast
+from tasks.run_engines import check_engines, describe, open_addresses, read_meter, wanted_cards
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -153,7 +151,7 @@ def open_run(
         _refuse_missing_files(ledger, folder, f"{before}, in {before.folder}" if before else "another process")
         traced = run_traced(settings.trace_calls, gristmill__run=record.run_id, gristmill__recipe=record.name, gristmill__rehearsal=record.rehearsal)
         with traced, _told_to_ledger(ledger, record):
-            budget = stack.enter_context(open_budget(loaded, prices, ledger, record, RunFolder(settings.data, record.run_id)))
+            budget = stack.enter_context(open_budget(loaded, prices, ledger, record, folder))
             yield _prepare(_Opening(loaded, settings, ledger, record, roles, budget), stack)
 
 
@@ -181,19 +179,30 @@ def _told_to_ledger(ledger: Ledger, record: RunRecord) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        ledger.set_status(record.run_id, "interrupted", error="stopped by a signal")
+        _note_end(ledger, record, "interrupted", _SIGNAL)
         raise RunInterruptedError(f"run {record.run_id} was stopped; everything finished is kept") from stop
     except BudgetReachedError as stop:
-        ledger.set_status(record.run_id, "interrupted", error=str(stop))
+        _note_end(ledger, record, "interrupted", str(stop))
         raise
     except Exception as error:
         known = isinstance(error, GristmillError)
-        ledger.set_status(record.run_id, "failed", error=str(error) if known else f"{type(error).__name__}: {error}")
+        _note_end(ledger, record, "failed", str(error) if known else f"{type(error).__name__}: {error}")
         raise
     except BaseException:
         # Prefect's TerminationSignal (SIGTERM, or Cancel in its UI) and its kin.
-        ledger.set_status(record.run_id, "interrupted", error="stopped by a signal")
+        _note_end(ledger, record, "interrupted", _SIGNAL)
         raise
+
+
+_SIGNAL = "stopped by a signal"
+
+
+def _note_end(ledger: Ledger, record: RunRecord, status: RunStatus, why: str) -> None:
+    """Tell the ledger how a run ended, if it is there: where it hears nothing, it still sees that nobody works on the run."""
+    try:
+        ledger.set_status(record.run_id, status, error=why)
+    except LedgerError as error:
+        log.warning("the ledger could not be told that run %s is %s: %s", record.run_id, status, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +235,7 @@ def _prepare(opening: _Opening, stack: contextlib.ExitStack) -> Run:
     folder = RunFolder(settings.data, record.run_id)
     write_text(folder.root / "recipe.yaml", loaded.path.read_text(encoding="utf-8"))
     CallStore(settings.data / "calls").sweep(settings.local / "journal", {record.run_id})
-    stack.enter_context(turn_at({card.id for card in _wanted(loaded, roles).values()}))
+    stack.enter_context(turn_at({card.id for card in wanted_cards(loaded, roles).values()}))
     addresses = open_addresses(loaded, settings, stack, log_path=folder.local / "triton.log", roles=roles)
     session = stack.enter_context(contextlib.closing(EngineSession(settings, addresses)))
     HUB.watch("this process", lambda: read_meter(session))
@@ -234,7 +243,7 @@ def _prepare(opening: _Opening, stack: contextlib.ExitStack) -> Run:
     cast = check_engines(loaded, session, roles, patient=True)
     ledger.note(record.run_id, "recipe", {"path": str(loaded.path.absolute())})
     for card_id, facts in cast.facts.items():
-        ledger.note(record.run_id, f"engine:{card_id}", _describe(facts))
+        ledger.note(record.run_id, f"engine:{card_id}", describe(facts))
     cluster = stack.enter_context(_cluster_in_background(settings))
     return Run(record, loaded, settings, ledger, folder, session, addresses, cast, RunView(record.name), opening.budget, cluster)
 
@@ -253,79 +262,3 @@ def _cluster_in_background(settings: Settings) -> "Iterator[Future[Client]]":
             return client
 
         yield thread.submit(start)
-
-
-def open_addresses(
-    loaded: LoadedRecipe, settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None, roles: Container[str] | None = None
-) -> dict[str, tuple[Address, ...]]:
-    """Say where each card is served, starting the embedded Triton for rehearsal cards that have no address."""
-    return place_cards(_wanted(loaded, roles).values(), settings, stack, log_path=log_path)
-
-
-def place_cards(cards: Iterable[ModelCard], settings: Settings, stack: contextlib.ExitStack, *, log_path: Path | None) -> dict[str, tuple[Address, ...]]:
-    """Say where cards are served, starting the embedded Triton for rehearsal cards that have no address."""
-    addresses = dict(settings.addresses)
-    homeless = {card.id for card in cards if card.rehearsal and card.id not in addresses}
-    if homeless:
-        from infra.triton.server import serve_triton
-
-        HUB.say("starting the embedded Triton")
-        served = stack.enter_context(serve_triton(python=settings.triton_python, log=log_path))
-        addresses |= {card: where for card, where in served.addresses().items() if card in homeless}
-    return addresses
-
-
-def _wanted(loaded: LoadedRecipe, roles: Container[str] | None) -> dict[str, ModelCard]:
-    return {role: card for role, card in loaded.cards.items() if roles is None or role in roles}
-
-
-def check_engines(loaded: LoadedRecipe, session: EngineSession, roles: Container[str] | None = None, *, patient: bool = False) -> Cast:
-    """Ask every wanted engine what it is, and refuse before any work what it can't do; if patient, wait for one that is just being restarted."""
-    HUB.say("checking engines")
-    wanted = _wanted(loaded, roles)
-    facts = {card.id: session.inspect(card, patient=patient) for card in wanted.values()}
-    for role in wanted:
-        refuse_unable(loaded, facts, role)
-    kinds = ", ".join(sorted({f"{one.kind} at {one.address}" for one in facts.values()}))
-    HUB.say("", engine=kinds)
-    return Cast(dict(loaded.cards), facts, loaded.recipe.seed)
-
-
-def refuse_unable(loaded: LoadedRecipe, facts: Mapping[str, EngineFacts], role: str | None = None) -> None:
-    """Raise EngineError(UNSUPPORTED) where an engine, by its card's id, can't do what the recipe asks of it; of one role, or of all."""
-    for asked, sampling in loaded.samplings():
-        if role in (None, asked):
-            refuse_unsupported(facts[loaded.cards[asked].id], sampling)
-    for raw in loaded.raw_roles():
-        if role in (None, raw):
-            refuse_raw(facts[loaded.cards[raw].id])
-
-
-def read_meter(session: EngineSession) -> Calls:
-    """Read a session's counters in the display's terms."""
-    now = session.meter.read()
-    return Calls(
-        made=now.calls,
-        failed=sum(now.failures.values()),
-        retries=now.retries,
-        in_flight=now.in_flight,
-        limit=now.limit,
-        prompt_tokens=now.prompt_tokens,
-        completion_tokens=now.completion_tokens,
-        waiting=now.waiting,
-        latency_s=now.latency_s,
-        latencies=now.latencies,
-    )
-
-
-def _describe(facts: Any) -> dict[str, Any]:
-    return {
-        "address": facts.address,
-        "served_model": facts.served_model,
-        "kind": facts.kind,
-        "server": facts.server,
-        "decoupled": facts.decoupled,
-        "options": sorted(facts.options),
-        "tells": sorted(facts.tells),
-        "attributes": list(facts.attributes),
-    }

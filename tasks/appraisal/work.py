@@ -23,7 +23,7 @@ from tasks.craft.seedfiles import find_seed_file
 from tasks.grading import Reduction, find_fault, reduction_of
 from tasks.progress import HUB
 from tasks.rollout import Cast, Refused, hand_over, open_calls, run_records
-from tasks.run_state import place_cards, read_meter
+from tasks.run_engines import place_cards, read_meter
 from tasks.stages.score import ask_grade
 
 STAGE = "appraise"

@@ -9,7 +9,8 @@ from infra.engines.session import EngineSession
 from infra.storage import RunFolder
 from schemas.errors import RunBusyError
 from tasks.rollout import hand_over
-from tasks.run_state import Run, read_meter
+from tasks.run_engines import read_meter
+from tasks.run_state import Run
 from tasks.stages.fan_out import METER_TOPIC
 
 # How often a worker tells the driver of its calls while a shard is worked on.

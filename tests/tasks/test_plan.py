@@ -11,7 +11,7 @@ from schemas.errors import EngineError
 from tasks.catalogue import LoadedRecipe, load_recipe
 from tasks.plan import Plan, plan
 from tasks.purposes import share_of
-from tasks.run_state import refuse_unable
+from tasks.run_engines import refuse_unable
 
 ROOT = Path(__file__).resolve().parents[2]
 
