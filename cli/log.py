@@ -73,6 +73,8 @@ def log_to(data: Path, form: str = "text") -> Iterator[Path]:
     root.setLevel(logging.WARNING)
     logging.getLogger("gristmill").setLevel(logging.INFO)
     LOG.path = path
+    # That a line could not be logged (the disk is full, Prefect's server is gone) is no news for the terminal.
+    raises, logging.raiseExceptions = logging.raiseExceptions, False
     # The process that Python keeps for multiprocessing prints this one when Dask's workers were killed; it knows of no log file.
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning")))
     with warnings.catch_warnings(), _streams_to_ourselves(path):
@@ -84,6 +86,7 @@ def log_to(data: Path, form: str = "text") -> Iterator[Path]:
             root.removeHandler(handler)
             root.setLevel(level)
             handler.close()
+            logging.raiseExceptions = raises
 
 
 @contextmanager

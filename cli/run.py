@@ -120,6 +120,8 @@ def make(settings: "Settings", parameters: dict[str, Any], *, quiet: bool, flow:
 
 def _see_through(flow: Any, parameters: dict[str, Any]) -> Any:
     """Call a flow and have its own end, good or bad: where Prefect can't be told of it, that is said, and no more (docs/decisions/prefect-away.md)."""
+    from infra.prefect_home import leave_untold
+
     ended = _End()
 
     @wraps(flow.fn)
@@ -139,6 +141,7 @@ def _see_through(flow: Any, parameters: dict[str, Any]) -> Any:
     except Exception as error:
         if error is ended.error or not (ended.well or ended.error):
             raise
+        leave_untold()
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         err().print(f"Prefect could not be told how this ended, so its page of the run may be stale ({told}).", soft_wrap=True, markup=False)
         if ended.error:

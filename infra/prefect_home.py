@@ -93,6 +93,18 @@ def prefect_api(data: Path) -> Iterator[PrefectApi]:
             _stop(process)
 
 
+def leave_untold() -> None:
+    """Drop what Prefect's client still wants to tell a server that is gone: at exit it would try each event for half a minute, and there are hundreds."""
+    from prefect._internal.concurrency import services
+
+    # No public way ends it: the services' own `drain` has a limit on waiting, after which the interpreter's exit waits all the same.
+    for service in list(services._active_services):
+        task, loop = getattr(service, "_task", None), getattr(service, "_loop", None)
+        if task is not None and loop is not None:
+            with contextlib.suppress(RuntimeError):  # its loop has ended
+                loop.call_soon_threadsafe(task.cancel)
+
+
 def prepare_home(home: Path) -> None:
     """Give a new home the migrated database that set-up made; without one the server migrates by itself. Raises StorageError."""
     database, template = home / "prefect.db", template_path()
