@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     """Where the data are on an object store: this host's folder for what can't be there, as journals, logs and a SQLite ledger, and for copies of what is read.
 
     The journals of a run's unfinished shards are in it: a folder that outlives the machine's process, on a disk of its own."""
-    database_url: str | None = None
+    database_url: str | None = Field(None, repr=False)  # it may hold a password, and Dask logs what a failed task was given
     """SQLAlchemy URL of the ledger; default: SQLite in the data folder."""
     engines: str = ""
     """Where models are served: `card=grpc://host:8001/ensemble` or `card=https://host/v1#served-name`, separated by blanks.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.privacy import SWITCHES, switch_off_telemetry
+from infra.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -98,3 +99,10 @@ def test_switches_win_over_what_the_environment_said(monkeypatch: pytest.MonkeyP
     switch_off_telemetry()
 
     assert {name: os.environ[name] for name in SWITCHES} == SWITCHES
+
+
+def test_settings_show_neither_keys_nor_the_ledgers_password() -> None:
+    """Dask logs what a failed task was given, settings included."""
+    settings = Settings(_env_file=None, database_url="postgresql://me:hunter2@host/ledger", api_key="sk-hunter2", api_keys="host=sk-hunter2")
+    assert settings.ledger_url.endswith("hunter2@host/ledger")
+    assert "hunter2" not in f"{settings!r} {settings}"
