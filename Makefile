@@ -31,8 +31,8 @@ check: setup ## Format, lint, types, import direction
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: check ## All checks and all tests but those of test-faults and test-fleet
-	@$(BIN)/pytest -m "not faults and not fleet"
+test: check ## All checks and all tests but those of test-fleet
+	@$(BIN)/pytest -m "not fleet"
 
 test-fast: check ## All checks and the fast tests
 	@$(BIN)/pytest -m "not slow"

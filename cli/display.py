@@ -55,6 +55,8 @@ def describe_engine(progress: "Progress") -> str:
         said.append(f"{count(progress.retries)} retries")
     if progress.failed:
         said.append(f"{count(progress.failed)} failed")
+    if progress.latency_s:
+        said.append(f"{progress.mean_latency_s:,.2f} s a call")
     return " · ".join(said)
 
 

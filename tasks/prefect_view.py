@@ -117,7 +117,8 @@ class RunView:
             return
         self._told_stages = ended
         told = tuple(StageReport(one.stage, one.shards, one.shards_done, one.total) for one in current.stages if one.status != "waiting")
-        described = f"Rows so far; {current.calls} calls, {current.in_flight} of {current.limit} in flight, {current.retries} retries, {current.failed} failed"
+        calls = f"{current.calls} calls of {current.mean_latency_s:.2f} s, {current.in_flight} of {current.limit} in flight, {current.retries} retries"
+        described = f"Rows so far; {calls}, {current.failed} failed, {current.prompt_tokens} tokens read, {current.completion_tokens} written"
         _quietly(create_table_artifact, key=f"{self._key}-funnel", table=funnel(told), description=described)
 
     def _tell_outcome(self, release: ReleaseRecord, told: Outcome) -> None:

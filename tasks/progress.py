@@ -86,6 +86,11 @@ class Progress:
     engine: str = ""
     message: str = ""
 
+    @property
+    def mean_latency_s(self) -> float:
+        """Seconds of one answered call, without the time in our own queue."""
+        return self.latency_s / self.calls if self.calls else 0.0
+
 
 _WINDOW_S = 5.0
 

@@ -1,11 +1,12 @@
 """The picture of a run: what is on it, and that it fits the terminal."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from cli.display import render, top_reasons
+from cli.display import describe_engine, render, top_reasons
 from schemas.records import STAGES
 from schemas.run import ShardReport
 from tasks.progress import Progress, StageProgress, StageStatus
@@ -72,6 +73,7 @@ def test_render_tells_what_engines_do() -> None:
     line = next(line for line in picture(BUSY, width=120) if line.startswith("engines"))
 
     assert line.split("  ", 1)[1].strip() == "1,240 calls · 310 reused · 58/64 in flight · 5,120 tokens/s · 3 retries"
+    assert describe_engine(replace(BUSY, latency_s=1_550.0)).endswith(" · 3 retries · 1.25 s a call")
 
 
 def test_render_names_the_commonest_drop_reasons_and_counts_the_others() -> None:
