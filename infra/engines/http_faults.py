@@ -39,17 +39,21 @@ def fault_of_exception(error: httpx.HTTPError) -> EngineFault:
     return EngineFault.GARBLED
 
 
-def retry_after_s(value: str | None, now: float | None = None) -> float | None:
-    """Read a Retry-After header: seconds, or a date. None for what can't be read."""
+def retry_after_s(value: str | None, date: str | None = None) -> float | None:
+    """Read a Retry-After header: seconds, or a date, seen from the answer's own Date if it has one: our clock may be days off. None for what is neither."""
     if not value:
         return None
     if value.strip().isdigit():
         return float(value)
+    when, now = _seconds(value), _seconds(date)
+    return None if when is None else max(0.0, when - (time.time() if now is None else now))
+
+
+def _seconds(date: str | None) -> float | None:
     try:
-        when = parsedate_to_datetime(value).timestamp()
+        return parsedate_to_datetime(date).timestamp() if date else None
     except ValueError:
         return None
-    return max(0.0, when - (time.time() if now is None else now))
 
 
 def _from_tls(error: BaseException) -> bool:

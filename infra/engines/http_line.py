@@ -81,8 +81,8 @@ def refuse_failure(response: httpx.Response) -> None:
     """Raise EngineError for a status that is no success."""
     if response.is_success:
         return
-    said = f"HTTP {response.status_code} {response.text[:500]}"
-    raise EngineError(said, fault=fault_of_status(response.status_code), retry_after_s=retry_after_s(response.headers.get("retry-after")))
+    said, told = f"HTTP {response.status_code} {response.text[:500]}", response.headers
+    raise EngineError(said, fault=fault_of_status(response.status_code), retry_after_s=retry_after_s(told.get("retry-after"), told.get("date")))
 
 
 def _unnamed(error: httpx.HTTPError, seconds: float) -> str:

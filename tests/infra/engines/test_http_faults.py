@@ -2,6 +2,8 @@
 
 import inspect
 import ssl
+import time
+from email.utils import formatdate
 
 import httpx
 import pytest
@@ -57,4 +59,8 @@ def test_fault_of_exception_takes_a_hang_up_for_unreachable() -> None:
     [(None, None), ("", None), ("7", 7.0), ("Thu, 01 Jan 1970 00:01:40 GMT", 90.0), ("Thu, 01 Jan 1970 00:00:01 GMT", 0.0), ("soon", None), ("-3", None)],
 )
 def test_retry_after_reads_seconds_and_dates(value: str | None, seconds: float | None) -> None:
-    assert retry_after_s(value, now=10.0) == seconds
+    assert retry_after_s(value, "Thu, 01 Jan 1970 00:00:10 GMT") == seconds
+
+
+def test_retry_after_goes_by_our_clock_where_the_server_tells_no_time() -> None:
+    assert retry_after_s(formatdate(time.time() + 90, usegmt=True)) == pytest.approx(90, abs=60)
