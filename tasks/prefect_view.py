@@ -31,8 +31,8 @@ from tasks.report.samples import Samples
 from tasks.report.scores import Histogram
 
 TELL_S = 2.0
-LAST_S = 10.0
-"""Longest wait at a run's end for its last artifacts to be taken."""
+LAST_S = 20.0
+"""Longest wait at a run's end for its last artifacts to be taken: some eight of them, on a machine that may be busy."""
 
 log = logging.getLogger("gristmill")
 
@@ -86,9 +86,10 @@ class RunView:
 
     def tell_outcome(self, release: ReleaseRecord, told: Outcome) -> None:
         """Tell what became of the rows, how they look, and where the release is; a server that does not take it within seconds goes without."""
+        until = time.monotonic() + LAST_S
         if self._teller:
             self._teller.join(LAST_S)
-        self._start(self._tell_progress, partial(self._tell_outcome, release, told)).join(LAST_S)
+        self._start(self._tell_progress, partial(self._tell_outcome, release, told)).join(max(0.0, until - time.monotonic()))
 
     def _start(self, *tells: Callable[[], None]) -> threading.Thread:
         def tell_all() -> None:
