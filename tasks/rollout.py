@@ -16,7 +16,7 @@ from infra.handover import share_live
 from infra.journal import Journal
 from infra.storage import RunFolder
 from schemas.engine import Answer, Completion, EmbedBatch, Embedding, Embeddings, EmbedRequest, EngineFacts, GenerateRequest, Request, Sampling
-from schemas.errors import EngineError, StoppedError
+from schemas.errors import EngineError, EngineFault, StoppedError
 from schemas.identity import derive_seed
 from schemas.model_card import ModelCard
 from schemas.records import Drop, ModelUse
