@@ -103,7 +103,8 @@ class ShardCalls:
             try:
                 found.update(await self._pay_batch(card, {text: requests[text] for text in texts}, asked, whose))
             except EngineError as error:
-                if error.fault.drop_reason is None:
+                # Nothing here counts failures: an engine that answers with garbage alone would leave every text without a vector, and unnoticed.
+                if error.fault.drop_reason is None or error.fault is EngineFault.GARBLED:
                     raise
                 if len(texts) > 1:  # one of them is at fault: each by itself tells which
                     await gather_all([ask([text]) for text in texts])
