@@ -97,6 +97,7 @@ def test_every_recipe_is_spoken_of() -> None:
 
 @pytest.mark.slow
 @pytest.mark.triton
+@pytest.mark.timeout(900)
 def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     """Every block of it in order, up to the real engines; `make demo` less its set-up, which is there."""
     tutorial = ROOT / "docs" / "tutorial.md"

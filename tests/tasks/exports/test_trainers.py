@@ -25,8 +25,8 @@ TORCH = "torch==2.13.0"
 LOAD = """
 import json, sys
 import datasets
-folder, cache = sys.argv[1:]
-loaded = datasets.load_dataset(folder, cache_dir=cache)
+folder, cache, *name = sys.argv[1:]
+loaded = datasets.load_dataset(folder, *name, cache_dir=cache)
 print(json.dumps({split: rows.to_list() for split, rows in loaded.items()}))
 """
 CHECK_OPENAI = """
@@ -102,6 +102,15 @@ def test_datasets_reads_an_export_unchanged(release: Path, readers: Path, tmp_pa
 
     for data_set in find_format(to).reads:
         read = json.loads(_run(readers, tmp_path, "-c", LOAD, str(out / data_set), str(tmp_path / "cache")))
+        assert read == {split: rows_of(out, f"{data_set}/{split}") for split in ("train", "validation")}
+
+
+def test_datasets_finds_the_parts_of_an_export_by_its_card(release: Path, readers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    exported(release, "openai", out, rows_per_file=4)
+
+    for data_set in find_format("openai").reads:
+        read = json.loads(_run(readers, tmp_path, "-c", LOAD, str(out), str(tmp_path / "cache"), data_set))
         assert read == {split: rows_of(out, f"{data_set}/{split}") for split in ("train", "validation")}
 
 
