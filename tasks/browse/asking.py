@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlencode
 
+import numpy as np
 import polars as pl
 
 from schemas.errors import NotFoundError
-from tasks.browse.index import FACETS, Index
+from tasks.browse.index import FACETS, Index, count_values
 
 PAGE = 25
 """Rows of one page."""
@@ -73,13 +74,25 @@ def read_question(data_set: str, told: Mapping[str, str]) -> Question:
 def answer(index: Index, question: Question) -> Found:
     """Find a page of rows; a page past the end is the last one."""
     conditions = _conditions(index, question)
-    kept = index.frame.with_row_index("number").filter(*conditions.values()) if conditions else index.frame.with_row_index("number")
-    if question.order != "as published" and "score" in kept.columns:
-        kept = kept.sort("score", "number", descending=[question.order == "highest first", False], nulls_last=True)
+    # Of a million rows only what is sorted by goes along: to gather their texts would take ten times as long.
+    numbered = index.frame.lazy().with_row_index("number")
+    kept = (
+        (numbered.filter(*conditions.values()) if conditions else numbered).select("number", *(["score"] if "score" in index.frame.columns else [])).collect()
+    )
     pages = max(1, -(-len(kept) // PAGE))
     start = (min(question.page, pages) - 1) * PAGE
-    counts = {facet: _count(index, conditions, facet) for facet in (*FACETS[index.data_set], *(("split",) if index.data_set != "dropped" else ()))}
-    return Found(len(kept), tuple(kept["number"].slice(start, PAGE).to_list()), pages, counts)
+    counts = {facet: _count(index, conditions, facet) for facet in index.counts}
+    return Found(len(kept), _page(kept, question.order, start), pages, counts)
+
+
+def _page(kept: pl.DataFrame, order: Order, start: int) -> tuple[int, ...]:
+    """Give the numbers of a page's rows. Rows of one score stay in the order of the files, and those without a score are last either way."""
+    if order == "as published" or "score" not in kept.columns:
+        return tuple(kept["number"].slice(start, PAGE).to_list())
+    scores = kept["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    # NumPy's stable sort takes 0.1 s of a million; polars' by score and number took 1 to 2.
+    places = np.argsort(-scores if order == "highest first" else scores, kind="stable")[start : start + PAGE]
+    return tuple(kept["number"].gather(places).to_list())
 
 
 def _conditions(index: Index, question: Question) -> dict[str, pl.Expr]:
@@ -98,9 +111,7 @@ def _conditions(index: Index, question: Question) -> dict[str, pl.Expr]:
 
 def _count(index: Index, conditions: Mapping[str, pl.Expr], facet: str) -> tuple[tuple[str, int], ...]:
     others = [condition for name, condition in conditions.items() if name != facet]
-    rows = index.frame.filter(*others) if others else index.frame
-    counted = rows.group_by(facet).len().with_columns(pl.col(facet).cast(pl.String)).sort("len", facet, descending=[True, False])
-    return tuple((value, count) for value, count in counted.iter_rows())
+    return count_values(index.frame.lazy().filter(*others), facet) if others else index.counts[facet]
 
 
 def _number(told: Mapping[str, str], name: str) -> float | None:

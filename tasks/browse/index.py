@@ -3,7 +3,7 @@
 A million rows take some seconds to index and about 100 MB; their texts stay in Parquet and are read a row group at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Index:
     paths: tuple[Path, ...]
     frame: pl.DataFrame
     """A row each: `file` and `row`, `id`, `prompt` where it has one, `split`, the facets, `score` where there is one."""
+    counts: Mapping[str, tuple[tuple[str, int], ...]]
+    """What rows are told apart by, to its values with the rows that have each; the commonest first."""
 
     @property
     def has_scores(self) -> bool:
@@ -62,7 +64,14 @@ def build_index(release: Path, data_set: str) -> Index:
     paths = tuple(sorted((release / data_set).rglob("part-*.parquet")))
     frames = [_read(number, path, data_set) for number, path in enumerate(paths)]
     frame = pl.concat(frames).with_columns(pl.col(one).cast(pl.Categorical) for one in (*FACETS[data_set], "split")) if frames else _empty(data_set)
-    return Index(data_set, paths, frame)
+    facets = (*FACETS[data_set], *(("split",) if data_set != "dropped" else ()))
+    return Index(data_set, paths, frame, {facet: count_values(frame.lazy(), facet) for facet in facets})
+
+
+def count_values(rows: pl.LazyFrame, facet: str) -> tuple[tuple[str, int], ...]:
+    """Count the rows of each value of a facet, the commonest first."""
+    counted = rows.group_by(facet).len().with_columns(pl.col(facet).cast(pl.String)).sort("len", facet, descending=[True, False]).collect()
+    return tuple((value, count) for value, count in counted.iter_rows())
 
 
 def _read(number: int, path: Path, data_set: str) -> pl.DataFrame:
