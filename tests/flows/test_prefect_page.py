@@ -95,8 +95,15 @@ class Watched:
         finally:
             ledger.close()
 
-    def limit(self, name: str, runs: int) -> None:
-        httpx.patch(f"{self.site.url}/v2/concurrency_limits/{name}", json={"limit": runs}, timeout=CALM_S).raise_for_status()
+    def slots(self, change: str, **more: Any) -> None:
+        """Take all slots of the writer's limit, as other runs would, or give them back."""
+        limit = httpx.get(f"{self.site.url}/v2/concurrency_limits/{WRITER}", timeout=CALM_S).raise_for_status().json()["limit"]
+        told = {"names": [WRITER], "slots": limit, **more}
+        httpx.post(f"{self.site.url}/v2/concurrency_limits/{change}", json=told, timeout=CALM_S).raise_for_status()
+
+    def log(self) -> str:
+        """What the run's page shows as its log."""
+        return "\n".join(line["message"] for line in self.site.read("logs/filter", logs={"flow_run_id": {"any_": [self.run_id]}}))
 
     def slots_taken(self, name: str) -> int:
         return int(httpx.get(f"{self.site.url}/v2/concurrency_limits/{name}", timeout=CALM_S).raise_for_status().json()["active_slots"])
@@ -161,12 +168,14 @@ def test_run_can_be_cancelled_retried_paused_and_resumed_and_pays_for_no_call_tw
 
 def test_run_waits_for_its_turn_and_when_it_crashed_goes_on_by_the_automation_of_the_repository(watched: Watched) -> None:
     watched.site.prefect("automation", "create", "--from-file", str(ROOT / "infra" / "prefect" / "automations.yaml"))
-    watched.limit(WRITER, 0)
+    asked = len(served_keys(watched.call_log))
+    watched.slots("increment", mode="concurrency")
     watched.start()
-    watched.wait_for("Running")
+    wait_until(lambda: "waiting for a turn" in watched.log(), "its place in the line", watched.site)
     assert watched.keeps_quiet()
+    assert (len(served_keys(watched.call_log)), "has its turn" in watched.log()) == (asked, False)
 
-    watched.limit(WRITER, 2)
+    watched.slots("decrement", occupancy_seconds=1)
     watched.wait_for_calls("rehearsal_engine", 30)
 
     process_of(watched).send_signal(signal.SIGKILL)
