@@ -5,9 +5,9 @@ Dask's workers are of a cluster that outlives the run, as a fleet's are: what th
 
 import json
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,7 +177,7 @@ def test_run_waits_for_its_turn_and_when_it_crashed_goes_on_by_the_automation_of
     watched.slots("decrement", occupancy_seconds=1)
     watched.wait_for_calls("rehearsal_engine", 30)
 
-    process_of(watched).send_signal(signal.SIGKILL)
+    kill_processes_of(watched)
     kept, since = kept_calls(watched.site.folder / "data"), len(served_keys(watched.call_log))
     wait_until(lambda: watched.seen["run_count"] > 1, "the automation's new start", watched.site)
     watched.wait_for("Completed")
@@ -187,16 +187,15 @@ def test_run_waits_for_its_turn_and_when_it_crashed_goes_on_by_the_automation_of
     assert watched.status() == "finished"
 
 
-def process_of(watched: Watched) -> psutil.Process:
-    """Find the process that works on the flow run."""
+def kill_processes_of(watched: Watched) -> None:
+    """Kill every process that works on the flow run, its supervisor and its engine, as a container's end does."""
+    killed = 0
     for process in psutil.process_iter():
-        try:
-            environment = process.environ()
-        except psutil.Error:
-            continue
-        if environment.get("PREFECT__FLOW_RUN_ID", "").replace("-", "") == watched.run_id.replace("-", ""):
-            return process
-    raise AssertionError(f"no process works on {watched.run_id}\n{watched.site.explain()}")
+        with suppress(psutil.Error):
+            if process.environ().get("PREFECT__FLOW_RUN_ID", "").replace("-", "") == watched.run_id.replace("-", ""):
+                process.kill()
+                killed += 1
+    assert killed, f"no process works on {watched.run_id}\n{watched.site.explain()}"
 
 
 def test_deploying_again_keeps_a_limit_that_was_changed_in_between(site: tuple[Site, Path]) -> None:
