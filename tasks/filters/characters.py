@@ -28,6 +28,24 @@ def mostly_uppercase(batch: pl.DataFrame, *, share: Largest = 0.5, characters: L
     return (cased >= characters) & (_count(r"\p{Lu}") > cased * share)
 
 
+def mostly_white_space(batch: pl.DataFrame, *, share: Largest = 0.5, characters: Least = 40) -> pl.Expr:
+    """Of the answer's characters, more than this share are blanks and line breaks."""
+    told = pl.col("answer").str.len_chars()
+    return (told >= characters) & (_count(r"\s") > told * share)
+
+
+def words_without_letters(batch: pl.DataFrame, *, share: Largest = 0.6, characters: Least = 40) -> pl.Expr:
+    """Of what stands between the answer's spaces, more than this share has no letter in it: tables of numbers, strings of signs."""
+    words = _count(r"\S+")
+    return (_count(r"\S") >= characters) & (words - _count(r"[^\s\p{L}]*\p{L}\S*") > words * share)
+
+
+def endless_word(batch: pl.DataFrame, *, characters: Annotated[int, Field(ge=20, description="Length from which a word is endless.")] = 200) -> pl.Expr:
+    """The answer has a word of so many characters, web addresses apart: a key, a picture as text, or a loop; scripts without spaces have none."""
+    plain = pl.col("answer").str.replace_all(r"(?i)\b(?:https?|ftp)://\S+", " ")
+    return plain.str.contains(rf"[^\s\u2E80-\u9FFF\uAC00-\uD7AF\u0E00-\u0E7F]{{{characters}}}")
+
+
 def mostly_digits(batch: pl.DataFrame, *, share: Largest = 0.7, characters: Least = 40) -> pl.Expr:
     """Of the answer's letters and digits, more than this share are digits."""
     told = _count(r"[\p{L}\p{N}]")

@@ -7,6 +7,7 @@ from pydantic import Field
 
 Repeats = Annotated[float, Field(ge=0, le=1, description="Largest share of repeats that passes.")]
 
+_FEWEST_NGRAMS = 20
 _ODD = 0x9E3779B97F4A7C15
 """2**64 over the golden ratio: what polynomial hashes are commonly multiplied by."""
 
@@ -16,6 +17,14 @@ def repeated_ngrams(batch: pl.DataFrame, *, n: Annotated[int, Field(ge=1, le=20,
     words = pl.col("answer").str.to_lowercase().str.extract_all(r"\w+|[^\w\s]")
     ngrams = words.list.eval(_hash_ngrams(n))
     return (ngrams.list.len() - ngrams.list.n_unique()) > ngrams.list.len() * share
+
+
+def dominant_ngram(batch: pl.DataFrame, *, n: Annotated[int, Field(ge=1, le=20, description="Words of an n-gram.")] = 2, share: Repeats = 0.2) -> pl.Expr:
+    """The commonest of the answer's word n-grams makes up more than this share of them; with fewer than twenty it passes."""
+    words = pl.col("answer").str.to_lowercase().str.extract_all(r"\w+|[^\w\s]")
+    ngrams = words.list.eval(_hash_ngrams(n))
+    commonest = ngrams.list.eval(pl.element().unique_counts().max()).list.first()
+    return (ngrams.list.len() >= _FEWEST_NGRAMS) & (commonest > ngrams.list.len() * share)
 
 
 def repeated_lines(batch: pl.DataFrame, *, share: Repeats = 0.3) -> pl.Expr:

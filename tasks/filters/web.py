@@ -8,6 +8,12 @@ from pydantic import Field
 from tasks.wordlists import WordFile
 
 _LINK = r"(?i)\b(?:https?://|ftp://|www\.)\S+"
+_CODE = r"(?ms)^[ \t]*(?:```|~~~).*?(?:^[ \t]*(?:```|~~~)[ \t]*$|\z)|`[^`\n]*`"
+_TAG = (
+    r"(?i)</?(?:a|abbr|article|aside|b|body|br|button|center|code|dd|div|dl|dt|em|figure|font|footer|form|h[1-6]|head|header|hr|html|i|iframe|img|input|label|"
+    r"li|link|main|meta|nav|ol|option|p|pre|script|section|select|small|span|strong|style|sub|sup|table|tbody|td|textarea|th|thead|title|tr|u|ul|video)"
+    r"(?:\s[^<>]{0,400})?/?>|&(?:nbsp|amp|lt|gt|quot|#\d{2,5});"
+)
 _BOILERPLATE = (
     r"all rights reserved",
     r"lorem ipsum",
@@ -34,6 +40,11 @@ def boilerplate(batch: pl.DataFrame, *, lines: Annotated[int, Field(ge=1, descri
     """So many lines, of 120 characters at most, begin or end as a page's small print does: cookies, copyright, newsletters."""
     short = rf"(?mi)^\W*(?:(?:{'|'.join(_BOILERPLATE)})\b.{{0,90}}|.{{0,90}}\b(?:{'|'.join(_BOILERPLATE)})\W*)$"
     return pl.col("answer").str.count_matches(short) >= lines
+
+
+def html_tags(batch: pl.DataFrame, *, tags: Annotated[int, Field(ge=1, description="Tags from which it is a fault.")] = 3) -> pl.Expr:
+    """Outside of code the answer has so many HTML tags or character entities: a page's markup, left in."""
+    return pl.col("answer").str.replace_all(_CODE, " ").str.count_matches(_TAG) >= tags
 
 
 def profanity(

@@ -155,16 +155,19 @@ def _is_known(licence: str | None) -> bool:
 
 
 def _answers_differ(rows: pa.StructArray) -> Bools:
-    same_id = pc.equal(pc.struct_field(rows, "chosen_id"), pc.struct_field(rows, "rejected_id"))
-    same_text = pc.equal(_text(pc.struct_field(rows, "chosen")), _text(pc.struct_field(rows, "rejected")))
-    return ~_bools(pc.fill_null(pc.or_(same_id, same_text), True))
+    same_id = _bools(pc.fill_null(pc.equal(pc.struct_field(rows, "chosen_id"), pc.struct_field(rows, "rejected_id")), True))
+    return ~(same_id | _same_turns(pc.struct_field(rows, "chosen"), pc.struct_field(rows, "rejected")))
 
 
-def _text(turns: pa.ListArray) -> pa.Array:
-    lengths = pc.fill_null(pc.list_value_length(turns), 0).to_numpy(zero_copy_only=False)
-    offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))), pa.int32())
-    contents = pa.ListArray.from_arrays(offsets, pc.struct_field(pc.list_flatten(turns), "content"))
-    return pc.binary_join(contents, "\x1e")
+def _same_turns(one: pa.ListArray, other: pa.ListArray) -> Bools:
+    """Whether rows have the same contents turn by turn, compared in place: joined to one text first, two answers a row took most of a pair's whole check."""
+    counts = [pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False) for column in (one, other)]
+    same: Bools = counts[0] == counts[1]
+    left, right = (one, other) if same.all() else (column.filter(pa.array(same)) for column in (one, other))
+    contents = [pc.struct_field(pc.list_flatten(column), "content") for column in (left, right)]
+    unlike = pc.list_parent_indices(left).to_numpy(zero_copy_only=False)[~_bools(pc.fill_null(pc.equal(*contents), True))]
+    same[np.flatnonzero(same)[np.unique(unlike)]] = False
+    return same
 
 
 def _margin_is_the_difference(rows: pa.StructArray) -> Bools:

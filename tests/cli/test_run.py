@@ -13,7 +13,8 @@ import pytest
 from cli.run import resume_command
 from tests.harness import GRISTMILL, SMALL, Factory
 
-MOMENTS = ["starting Prefect", "starting the embedded Triton", "screen: started"]
+MOMENTS = ["starting Prefect", "starting the embedded Triton", "screen: started", "validate: started"]
+STOPS = [(signal.SIGINT, MOMENTS[0]), (signal.SIGTERM, MOMENTS[1]), (signal.SIGINT, MOMENTS[2]), (signal.SIGTERM, MOMENTS[3])]
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_run_says_that_a_data_folder_can_not_be_written(tmp_path: Path, recipe: 
 
 @pytest.mark.slow
 @pytest.mark.triton
-@pytest.mark.parametrize(("number", "moment"), [(signal.SIGINT, MOMENTS[0]), (signal.SIGTERM, MOMENTS[1]), (signal.SIGINT, MOMENTS[2])], ids=str)
+@pytest.mark.parametrize(("number", "moment"), STOPS, ids=str)
 def test_a_stopped_run_says_how_to_go_on_and_leaves_nothing_behind(alone: Factory, recipe: Path, number: signal.Signals, moment: str) -> None:
     with start_in_a_terminal(alone, "run", str(recipe)) as process:
         wait_for(moment, process)

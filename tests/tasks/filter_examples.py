@@ -79,6 +79,25 @@ TRUE: Examples = {
     "phone_number": plain("Call +44 20 7946 0958.", "Call (212) 736-5000 now", "212-736-5000", "+49 (30) 901820 12", "+14155552671"),
     "ip_address": plain("Ping 8.8.8.8 first.", "Use 2001:4860:4860:0:0:0:0:8888 instead", "or 2001:4860:4860::8888"),
     "payment_card": plain("Pay by 4539 1488 0343 6467.", "5500005555555559", "3782-822463-10005"),
+    "mostly_bullets": plain("\n".join(f"- item {one}" for one in "abcdefghij"), "\n".join(f"{one}. step" for one in range(1, 10))),
+    "mostly_ellipses": plain("The kettle boils the ...\nThe tea has to …\nPour it.\nThen …", "a...\nb...\nc..."),
+    "turn_marks": plain(
+        "It is four.<|im_end|>", "Four.\n\nHuman: And what is five?", "[INST] Say it again [/INST] four", "### Response:\nfour", "four</s>", "<extra_id_1>User"
+    ),
+    "unfilled_placeholder": plain("Dear [Your Name],", "Yours, [insert signature here]", "Hello {{first_name}}!", "Call <your phone number>."),
+    "speaks_as_model": plain(
+        "As an AI language model, I have no taste; tea is liked by many.",
+        "Tea is fine. I'm just an AI, so ask a friend.",
+        "I was trained by OpenAI.",
+        "As of my last update, tea costs two pounds.",
+    ),
+    "mostly_white_space": plain("a" + " " * 60 + "b", "\n" * 50 + ENGLISH[:20]),
+    "words_without_letters": plain(
+        "12 34 56 78 90 12 34 56 78 90 12 34 56 78 90 1 2 3 4 5 6 7 8 sum", "--- === +++ *** ### --- === +++ *** ### --- === --- === --- yes"
+    ),
+    "endless_word": plain("iVBORw0KGgo" * 20, f"{ENGLISH} {'ha' * 120}!"),
+    "dominant_ngram": [*plain("I see the cat and I see the dog " + "and so on " * 12), (said("no " * 30), {"n": 1})],
+    "html_tags": plain("<p>Tea</p><br/>stands four minutes.", "Tea&nbsp;is&nbsp;fine&amp;good", '<div class="a"><span>x</span></div>'),
     "social_security_number": plain("It is 219-09-4567.", "SSN 536 22 8714 on file"),
     "access_key": plain(
         f"Set AWS_ACCESS_KEY_ID={'AKIA'}QZ7WX3VN5RT2MB9K now",
@@ -153,6 +172,21 @@ FALSE: Examples = {
     "phone_number": plain("555-0142", "212-555-0142", "2 + 2 = 4", "In 1999-2003 there were 1,234,567.", "3.14159265358979", "+1", "10-12-2024"),
     "ip_address": plain("192.168.0.1", "127.0.0.1", "203.0.113.7", "999.1.1.1", "version 1.2.3", ENGLISH),
     "payment_card": plain(" ".join(map(str, range(1, 60))), "4539 1488 0343 6468", "4000000000000000000", "1234 5678", "3.14159265358979323846", ENGLISH),
+    "mostly_bullets": plain(ENGLISH, "- a\n- b\n- c", "Tea, step by step:\n\n" + "\n".join(f"- step {one}\nDo it well." for one in range(6))),
+    "mostly_ellipses": plain(ENGLISH, "Well ... it boils.", "a\nb\nc ...\nd", "Wait..."),
+    "turn_marks": plain(ENGLISH, "```\n<|im_end|>\n```", "The mark `</s>` ends a text.", "The user: a person who asks.", "Humans drink tea."),
+    "unfilled_placeholder": plain(
+        ENGLISH, "An interval [a, b] is closed.", "```\n{{ name }}\n```", "See [the manual](x).", "if a < b and c > d", "[1] A footnote"
+    ),
+    "speaks_as_model": plain(ENGLISH, "An AI language model predicts words.", "As an aid to memory, write it down.", "OpenAI is a company."),
+    "mostly_white_space": plain(ENGLISH, "a   b", PYTHON),
+    "words_without_letters": plain(ENGLISH, "2 + 2 = 4", "茶壶把水烧开，然后茶需要泡大约四分钟才可以喝。" * 2, PYTHON),
+    "endless_word": plain(ENGLISH, "茶" * 400, f"See https://tea.example/{'a' * 300}", (" ".join(["word"] * 100))),
+    "dominant_ngram": [
+        *plain(ENGLISH, "no no no", PYTHON),
+        (said("yes and no and yes and no and yes and no and yes, and no, and more yes and no"), {"share": 0.5}),
+    ],
+    "html_tags": plain(ENGLISH, "```html\n<p>Tea</p><br/>\n```", "Use `<p>`, `<b>` and `<i>`.", "if a < b and c > d: x<y>z", "<p>One"),
     "social_security_number": plain("078-05-1120", "000-12-3456", "666-12-3456", "912-34-5678", "123-00-4567", "Call 212-736-5000.", "219094567", ENGLISH),
     "access_key": plain(
         f"{'AKIA'}IOSFODNN7EXAMPLE", f"{'sk'}-{'x' * 40}", f"{'ghp'}_short", "a-task-list of sk-8 items", "-----BEGIN CERTIFICATE-----", ENGLISH
