@@ -17,7 +17,7 @@ from schemas.run import ShardReport
 from tasks.dedup import Copies, join_copies, read_copies
 from tasks.dedup.plan import Kind
 from tasks.progress import HUB
-from tasks.requeue.inherit import CARRIED, goes_back_to
+from tasks.requeue.inherit import CARRIED, INPUTS, goes_back_to
 from tasks.rollout import Whose, open_calls
 from tasks.run_state import Job, Run
 from tasks.semantic import find_alike
@@ -38,7 +38,7 @@ def drop_alike(run: Run, stage: str, inputs: Sequence[Path], options: SemanticOp
     step, shards = f"{stage}/embed", len(inputs)
     committed = run.committed(step, shards)
     left = [shard for shard in range(shards) if shard not in committed]
-    work = partial(embed_shard, stage=stage, inputs=tuple(inputs), carried=goes_back_to(run, stage))
+    work = partial(embed_shard, stage=stage, carried=goes_back_to(run, stage))
     HUB.say(f"embedding for {stage}" if left else "")
     stops: list[StoppedError] = []
     for shard, report in map_on_dask(run, work, left, stage=stage) if left else ():
@@ -68,9 +68,9 @@ def touch_of(job: Job, recipe: str) -> Provenance:
     return Provenance(recipe, card.rehearsal, (job.cast.use("embedding"),))
 
 
-def embed_shard(job: Job, shard: int, *, stage: str, inputs: tuple[Path, ...], carried: bool) -> ShardReport | StoppedError:
+def embed_shard(job: Job, shard: int, *, stage: str, carried: bool) -> ShardReport | StoppedError:
     """Embed one shard's records; all its rows pass on. An error given, not raised, says that the run must spend no more."""
-    started, step, table = time.monotonic(), f"{stage}/embed", read_table(inputs[shard])
+    started, step, table = time.monotonic(), f"{stage}/embed", read_table(job.folder.part(INPUTS[stage], shard))
     card = job.cast.cards["embedding"]
     texts = read_texts(table, _KINDS[stage], read_copies(job.folder.root / stage / _FIRST, shard).records, context_tokens=card.context_tokens)
     session, gate = shared_session(job.settings, job.addresses), job.allowance.gate

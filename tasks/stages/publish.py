@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from infra.cluster import run_tasks
 from infra.storage import read_table, write_table
 from schemas.records import PersonalKind
 from schemas.run import ShardReport
@@ -15,8 +16,8 @@ from tasks.release.inputs import ReleaseInputs, read_inputs
 from tasks.release.publish import publish_release
 from tasks.report.samples import gather_samples
 from tasks.report.scores import gather_scores
-from tasks.run_state import Job, Run, RunOutcome, finished_outcome
-from tasks.stages.fan_out import map_on_dask, stage_task
+from tasks.run_state import Run, RunOutcome, finished_outcome
+from tasks.stages.fan_out import stage_task
 from tasks.stages.validate import merged_results
 
 REDACTED = "publish/redacted"
@@ -29,8 +30,8 @@ def publish_run(run: Run) -> RunOutcome:
     HUB.stage_begins("publish", shards=1, committed={})
     version = run.ledger.next_version(run.record.name, run_id=run.run_id)
     inputs = read_inputs(run.ledger, run.folder.data, run.run_id, cards=run.settings.cards)
-    inputs = replace(inputs, version=version, cards=run.loaded.cards, expectations=merged_results(run.folder.root))
-    release = publish_release(_with_redacted_drops(run, inputs))
+    inputs = _with_redacted_drops(run, replace(inputs, version=version, cards=run.loaded.cards, expectations=merged_results(run.folder.root)))
+    release = publish_release(inputs)
     run.ledger.record_release(release)
     note_if_cut(run)
     rows = sum(release.rows.values())
@@ -48,11 +49,12 @@ def _with_redacted_drops(run: Run, inputs: ReleaseInputs) -> ReleaseInputs:
     if redact is None:
         return inputs
     paths = inputs.parts["dropped"]
-    for _ in map_on_dask(run, partial(redact_drop_file, paths=paths, kinds=redact.kinds), range(len(paths))):
-        pass
-    return replace(inputs, parts={**inputs.parts, "dropped": tuple(run.folder.part(REDACTED, number) for number in range(len(paths)))})
+    targets = [run.folder.part(REDACTED, number) for number in range(len(paths))]
+    run_tasks(run.client, partial(redact_drop_file, kinds=redact.kinds), zip(paths, targets, strict=True))
+    return replace(inputs, parts={**inputs.parts, "dropped": tuple(targets)})
 
 
-def redact_drop_file(job: Job, number: int, *, paths: tuple[Path, ...], kinds: tuple[PersonalKind, ...]) -> None:
-    """Write one file of drops without personal data."""
-    write_table(job.folder.part(REDACTED, number), redact_drops(read_table(paths[number]), kinds))
+def redact_drop_file(paths: tuple[Path, Path], *, kinds: tuple[PersonalKind, ...]) -> None:
+    """Write a file of drops again, without personal data."""
+    source, target = paths
+    write_table(target, redact_drops(read_table(source), kinds))

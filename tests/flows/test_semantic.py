@@ -117,7 +117,7 @@ def test_a_shard_that_was_killed_pays_only_for_what_its_journal_lacks(job: Job, 
     shard = job.folder.part("screen/in", 0)
     write_records(shard, [*prompts, a_prompt(" ")], Prompt)
     write_records(job.folder.dropped("screen/in", 0), [], Drop)
-    work = partial(embed_shard, job, stage="screen", inputs=(shard,), carried=False)
+    work = partial(embed_shard, job, stage="screen", carried=False)
     reports = []
     with open_cluster(Settings(data=job.folder.data, dask_workers=1)) as client:
         find_copies(client, [shard], job.folder.root / "screen" / "work", DedupOptions(near=None), kind="prompt")

@@ -114,6 +114,8 @@ def test_partition_parts_groups_small_files_in_order(tmp_path: Path) -> None:
 
     assert partition_parts(paths, rows=10) == (tuple(paths[:2]), tuple(paths[2:4]), (paths[4],))
     assert partition_parts(paths, rows=1) == tuple((path,) for path in paths)
+    assert partition_parts(paths, size=1) == tuple((path,) for path in paths)
+    assert partition_parts(paths) == (tuple(paths),)
 
 
 def test_ids_are_counted_across_partitions_in_bounded_memory(tmp_path: Path) -> None:
