@@ -40,14 +40,14 @@ def drop_alike(run: Run, stage: str, inputs: Sequence[Path], options: SemanticOp
     left = [shard for shard in range(shards) if shard not in committed]
     work = partial(embed_shard, stage=stage, carried=goes_back_to(run, stage))
     HUB.say(f"embedding for {stage}" if left else "")
-    stops: list[StoppedError] = []
+    stops, done = list[StoppedError](), len(committed)
     for shard, report in map_on_dask(run, work, left, stage=stage) if left else ():
         if isinstance(report, StoppedError):
             stops.append(report)
             continue
         run.commit(step, shard, report)
-        HUB.say(f"embedding for {stage}: {shards - len(left) + 1} of {shards} shards")
-        left.remove(shard)
+        done += 1
+        HUB.say(f"embedding for {stage}: {done} of {shards} shards")
         run.view.tell_progress()
     HUB.say("")
     if stops:
