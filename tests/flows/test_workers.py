@@ -20,6 +20,7 @@ redact: {}
 )
 
 
+@pytest.mark.timeout(1200)
 def test_two_workers_publish_what_one_does_byte_for_byte(factory: Factory, tmp_path: Path) -> None:
     recipe = tmp_path / "both.yaml"
     recipe.write_text(RECIPE, encoding="utf-8")
