@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from infra.arrow import leave_pandas_out
 from infra.engines.receipt import Receipt
 from infra.engines.session import EngineSession
 from infra.settings import Address, Settings
@@ -110,6 +111,7 @@ async def one_dialogue(prompt: Prompt, ask: RecordAsk) -> Any:
 
 def drive(session: EngineSession, folder: Path, work: Callable[[Prompt, RecordAsk], Awaitable[Any]], shards: Iterable[list[Prompt]]) -> None:
     """Work through shards as a run does: as many at once, with as wide a window."""
+    leave_pandas_out()
     cast = Cast({"responder": CARD, "user": CARD}, {CARD.id: session.inspect(CARD)}, 1)
     run, window = RunFolder(folder, "bench"), Window(SHARDS_IN_FLIGHT, session.meter.read)
 

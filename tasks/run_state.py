@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from infra.arrow import leave_pandas_out
 from infra.calls import CallStore
 from infra.engines.session import EngineSession
 from infra.ledger import Ledger
@@ -229,6 +230,7 @@ def _prepare(opening: _Opening, stack: contextlib.ExitStack) -> Run:
     from tasks.prefect_view import RunView
 
     loaded, settings, ledger, record, roles = opening.loaded, opening.settings, opening.ledger, opening.record, opening.roles
+    leave_pandas_out()
     HUB.start(run_id=record.run_id, name=record.name, rehearsal=record.rehearsal)
     note_flow_run(ledger, record.run_id)
     check_earlier(loaded.recipe, settings.data)

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.settings import Address
@@ -25,10 +26,10 @@ class Table:
         """See infra.ledger.seats. Raises LedgerError."""
         with self._lock:
             if self._seats is None:
-                from infra.ledger.seats import Seats, ledger_is_here
-
                 if not ledger_is_here(self._url):
                     return [mine]
+                from infra.ledger.seats import Seats
+
                 self._seats = Seats(self._url)
         return self._seats.meet(endpoint, mine)
 
@@ -38,6 +39,12 @@ class Table:
             if self._seats is not None:
                 self._seats.close()
                 self._seats = None
+
+
+def ledger_is_here(url: str) -> bool:
+    """Say whether a ledger can be opened without making one: a worker on another host must not begin a file of its own."""
+    scheme, _, rest = url.partition("://")
+    return not scheme.startswith("sqlite") or Path(rest.removeprefix("/").partition("?")[0]).exists()
 
 
 def name_of(address: Address) -> str:

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
-from sqlalchemy import delete, make_url, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from infra.ledger.database import Database, clock
@@ -29,12 +28,6 @@ class Seats:
     def close(self) -> None:
         """Let the connections go."""
         self._database.close()
-
-
-def ledger_is_here(url: str) -> bool:
-    """Say whether a ledger can be opened without making one: a worker on another host must not begin a file of its own."""
-    parsed = make_url(url)
-    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").exists()
 
 
 def _meet(session: Session, endpoint: str, mine: Seat) -> list[Seat]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from infra.engines.table import Table, name_of
+from infra.engines.table import Table, ledger_is_here, name_of
 from infra.ledger import Ledger
-from infra.ledger.seats import GONE_S, Seats, ledger_is_here
+from infra.ledger.seats import GONE_S, Seats
 from infra.settings import parse_address
 from schemas.engine import Seat
 
