@@ -31,7 +31,7 @@ class InstantSession(EngineSession):
     def _gate(self) -> asyncio.Semaphore:
         return asyncio.Semaphore(64)
 
-    def inspect(self, card: ModelCard) -> EngineFacts:
+    def inspect(self, card: ModelCard, *, patient: bool = False) -> EngineFacts:
         """Tell of an engine that can do anything."""
         return EngineFacts("nowhere", card.id, "instant", "none")
 
