@@ -30,7 +30,6 @@ shard_records: 4
 """
 MOMENTS: dict[str, Callable[[Path], bool]] = {
     "the first judgements journalled": lambda data: journalled(data, "pair") > 500,
-    "many judgements journalled": lambda data: journalled(data, "pair") > 20_000,
     "a shard's pairs written": lambda data: any(data.glob("runs/*/pair/preferences/part-*.parquet")),
 }
 
@@ -71,12 +70,12 @@ def test_a_run_killed_while_its_judges_are_asked_publishes_the_same_and_asks_not
         kill(process, killed.data)
         marks.append((kept_calls(killed.data), len(served_keys(call_log))))
         assert not list(killed.data.glob("releases/*/v*"))
-    assert [len(kept) for kept, _ in marks] == sorted({len(kept) for kept, _ in marks})
+    assert len(marks[0][0]) > 12 * 3, "there are answers alone: the first kill came before any judgement"
     done = killed.call("run", str(recipe), "--json")
     assert done.code == 0, done.err
     assert dict(data_files(Path(done.json["path"]))) == undisturbed
     served = served_keys(call_log)
-    assert len(served) > marks[-1][1] > begun
+    assert len(served) > marks[0][1] > begun
     assert not [key for kept, upto in marks for key in served[upto:] if key in kept]
 
 
