@@ -70,7 +70,6 @@ def test_a_run_killed_while_its_judges_are_asked_publishes_the_same_and_asks_not
         kill(process, killed.data)
         marks.append((kept_calls(killed.data), len(served_keys(call_log))))
         assert not list(killed.data.glob("releases/*/v*"))
-    assert len(marks[0][0]) > 12 * 3, "there are answers alone: the first kill came before any judgement"
     done = killed.call("run", str(recipe), "--json")
     assert done.code == 0, done.err
     assert dict(data_files(Path(done.json["path"]))) == undisturbed
