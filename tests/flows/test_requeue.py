@@ -12,7 +12,8 @@ from infra.triton.server import ServedTriton
 from tests.faults.case import kill, wait_for
 from tests.harness import SMALL, Factory, Finished, data_files, engines_of, served_keys
 
-pytestmark = [pytest.mark.triton, pytest.mark.slow]
+# Its first run and up to three more in one test: a minute on two cores, five where thirty processes share them.
+pytestmark = [pytest.mark.triton, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SEEDS = "  - {technique: seeds, path: rows.jsonl, source: made-up, licence: cc0-1.0, columns: {prompt: question}}\nresponses:"
 ROWS = [f"How would you explain to a {who} why the sky is blue in the day and red in the evening of a clear day?" for who in ("child", "child", "poet", "cook")]

@@ -86,6 +86,7 @@ def test_an_engine_without_the_model_is_named_with_the_model(factory: Factory, t
     assert_told(wrong.call("run", a_recipe(tmp_path, SMALL)), wrong, code=3, told="nemotron")
 
 
+@pytest.mark.timeout(900)
 def test_a_full_disk_stops_the_run_with_its_cure(factory: Factory, tmp_path: Path, small_disk: Path) -> None:
     noise = random.Random(7)  # zstd must not make it small; in words, as the rehearsal model answers in words of the question, and counts them as tokens
     rows = [json.dumps({"question": f"What does {noise.randbytes(3000).hex(' ', 4)} stand for?"}) for _ in range(1200)]
