@@ -180,7 +180,7 @@ def test_run_waits_for_its_turn_and_when_it_crashed_goes_on_by_the_automation_of
     kill_processes_of(watched)
     kept, since = kept_calls(watched.site.folder / "data"), len(served_keys(watched.call_log))
     wait_until(lambda: watched.seen["run_count"] > 1, "the automation's new start", watched.site)
-    watched.wait_for("Completed")
+    wait_until(lambda: watched.seen["state_name"] == "Completed", "the run's end", watched.site)
 
     assert kept
     assert none_asked_again(watched, kept, since)
