@@ -107,7 +107,7 @@ def map_tasks(
     waiting, under_way = iter(items), dict[Any, tuple[Any, Given]]()
     ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
     try:
-        with _told_plainly():
+        with _told_plainly(client):
             while True:
                 for item in itertools.islice(waiting, window - len(under_way)):
                     future = client.submit(work, item, pure=False, retries=RETRIES)
@@ -144,7 +144,7 @@ def _next_ended(client: "Client", ended: "queue.SimpleQueue[Any]", meanwhile: Ca
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def _told_plainly(client: "Client") -> Iterator[None]:
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError
     from distributed.comm.core import CommClosedError
@@ -156,7 +156,10 @@ def _told_plainly() -> Iterator[None]:
             f"a Dask worker died {error.allowed_failures + 1} times on the same task ({error.task}): give workers more memory"
             " (GRISTMILL_DASK_MEMORY), then run the same command again: it goes on where it stopped"
         ) from error
-    except (FutureCancelledError, CommClosedError, TimeoutError) as error:
+    except (FutureCancelledError, CommClosedError, TimeoutError, RuntimeError) as error:
+        # A client that lost its scheduler while a result was fetched says so by a RuntimeError of its pool; any other is the work's own.
+        if isinstance(error, RuntimeError) and client.status == "running":
+            raise
         raise GristmillError(f"lost the Dask scheduler ({error}): run the same command again, it goes on where it stopped") from error
 
 
