@@ -10,7 +10,6 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra import locks
+from infra.disk import space_left
 from infra.shared import SharedPath, local_root, put, temporary_for, tidy_copies
 from schemas.contract import arrow_schema, from_table, to_table
 from schemas.errors import ContractError, RunBusyError, StorageError
@@ -56,7 +56,7 @@ _serial = itertools.count()
 def storage_error(path: Path, error: OSError, doing: str = "write") -> StorageError:
     """Say what a file system refused, how much space is left there, and what to do."""
     cure = _CURES.get(error.errno or 0, "check the disk and the path, then run the same command again")
-    return StorageError(f"can't {doing} {path}: {error.strerror or error}{_space_left(path)}; {cure}")
+    return StorageError(f"can't {doing} {path}: {error.strerror or error}{space_left(path)}; {cure}")
 
 
 @contextmanager
@@ -291,14 +291,6 @@ def _short_columns(field: pa.Field, path: str) -> Iterator[str]:
 
 def _part_number(path: Path) -> int:
     return int(path.stem.removeprefix("part-"))
-
-
-def _space_left(path: Path) -> str:
-    existing = next((folder for folder in path.absolute().parents if folder.is_dir()), Path("/"))
-    try:
-        return f" ({shutil.disk_usage(existing).free / 2**20:,.1f} MiB left)"
-    except OSError:
-        return ""
 
 
 def _first_difference(expected: pa.Schema, found: pa.Schema) -> str:

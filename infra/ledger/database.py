@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from infra.disk import space_left
 from infra.ledger.migrate import migrate
 from schemas.errors import LedgerError
 
@@ -102,7 +103,8 @@ class Database:
         text = " ".join(str(cause).split())
         for secret in _secrets(self._url):
             text = text.replace(secret, "***")
-        return LedgerError(f"the ledger {self} refused: {text:.500}; {_cure(self._url)}")
+        left = space_left(Path(self._url.database)) if "disk is full" in text and self._url.database else ""
+        return LedgerError(f"the ledger {self} refused: {text:.500}{left}; {_cure(self._url)}")
 
 
 def _read_url(url: str) -> URL:

@@ -54,7 +54,7 @@ def test_disk_filled_up_under(disk: Disk, case: Case) -> None:
     stopped = finish(process)
     told = " ".join(stopped.err.split())
     assert stopped.code == 5, stopped.err
-    assert "space" in told
+    assert "MiB left)" in told
     assert f"gristmill run {case.recipe}" in told
     assert "Traceback" not in told
     assert not list(case.data.glob("releases/*/v*"))

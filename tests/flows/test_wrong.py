@@ -30,7 +30,7 @@ def a_recipe(folder: Path, text: str) -> str:
 
 def assert_told(done: Finished, factory: Factory, *, code: int, told: str) -> None:
     assert done.code == code, done.err
-    assert told in " ".join(done.err.split())
+    assert told in " ".join(done.err.split()), done.err
     assert "Traceback" not in done.err
     assert not list(factory.data.glob("releases/*/v*"))
 
