@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.dedup_corpus import Document, make_corpus
 from benchmarks.dedup_peers import shingles
+from benchmarks.environments import install
 from benchmarks.memory import watch_descendants
 from infra.cluster import open_cluster, preload
 from infra.settings import Settings
@@ -170,7 +171,7 @@ def write_halves(documents: list[Document], folder: Path) -> None:
 
 def peer(name: str, folder: Path, processes: int) -> Finding | None:
     """Time a peer once, in an environment of its own; say so where it can't be had."""
-    python = install(name, folder)
+    python = install(name, ["pyarrow", *PACKAGES[name]], folder / "environments")
     if python is None:
         return None
     shape = plan_bands(THRESHOLD, PERMUTATIONS)
@@ -182,21 +183,6 @@ def peer(name: str, folder: Path, processes: int) -> Finding | None:
         print(f"SKIPPED: {name} failed: {ran.stderr.strip().splitlines()[-1:]}")
         return None
     return Finding(f"{name}, {processes} process{'es' if processes > 1 else ''}", rss=peak.rss, **json.loads((folder / f"found-{name}.json").read_text()))
-
-
-def install(name: str, folder: Path) -> Path | None:
-    python = folder / "environments" / name / "bin" / "python"
-    if python.exists():
-        return python
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.prefix) / ".uv" / "bin"))
-    make = [uv, "venv", "-q", "-p", sys.executable] if uv else [sys.executable, "-m", "venv"]
-    fetch = [uv, "pip", "install", "-q", "-p", str(python)] if uv else [str(python), "-m", "pip", "install", "-q"]
-    for command in ([*make, str(python.parent.parent)], [*fetch, "pyarrow", *PACKAGES[name]]):
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
-        if ran.returncode:
-            print(f"SKIPPED: can't install {name}: {ran.stderr.strip().splitlines()[-1:]}")
-            return None
-    return python
 
 
 def report(documents: list[Document], findings: list[Finding]) -> None:

@@ -8,7 +8,6 @@ contender's processes from the moment that it has imported everything; memory is
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.driving import CARD, a_question, options_of, serving
+from benchmarks.environments import install
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -78,7 +78,7 @@ def over_http(arguments: argparse.Namespace, folder: Path, prompts: Path) -> Non
         ours = [sys.executable, "-m", "benchmarks.fan_out_ours", f"{url}#served", str(prompts), str(arguments.mean)]
         contest("gristmill, OpenAI wire", ours, folder, arguments.slots, port)
         for peer in arguments.peers:
-            python = install(peer, arguments.environments or folder / "environments")
+            python = install(peer, PACKAGES[peer], arguments.environments or folder / "environments")
             if python is not None:
                 program = [str(python), str(ROOT / "benchmarks" / "fan_out_peers.py"), peer, url, str(prompts), str(arguments.slots)]
                 contest(peer, program, folder, arguments.slots, port)
@@ -199,22 +199,6 @@ def books_of(port: int, method: str) -> Books:
     with urllib.request.urlopen(request) as response:
         books: Books = json.loads(response.read())
     return books
-
-
-def install(name: str, folder: Path) -> Path | None:
-    """Make a peer's environment; None, with the reason printed, where it can't be had."""
-    python = folder / name / "bin" / "python"
-    if python.exists():
-        return python
-    uv = shutil.which("uv") or shutil.which("uv", path=str(ROOT / ".venv" / ".uv" / "bin"))
-    make = [uv, "venv", "-q", "-p", sys.executable] if uv else [sys.executable, "-m", "venv"]
-    fetch = [uv, "pip", "install", "-q", "-p", str(python)] if uv else [str(python), "-m", "pip", "install", "-q"]
-    for command in ([*make, str(folder / name)], [*fetch, *PACKAGES[name]]):
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
-        if ran.returncode:
-            print(f"{name:28} CAN'T BE INSTALLED: {ran.stderr.strip().splitlines()[-1:]}", flush=True)
-            return None
-    return python
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.environments import install
+
 if TYPE_CHECKING:
     from tasks.catalogue import LoadedFilter
 
@@ -161,17 +163,14 @@ def time_decontamination(tables: list[pa.Table], data: Path) -> Timing:
 def time_peer(texts: list[str]) -> dict[str, Timing]:
     """Time datatrove; say so loudly where it can't be had."""
     with tempfile.TemporaryDirectory() as folder:
-        python = Path(folder) / "environment" / "bin" / "python"
+        python = install("datatrove", PACKAGES, Path(folder))
+        if python is None:
+            return {}
         pq.write_table(pa.table({"text": texts}), Path(folder) / "texts.parquet")
-        for command in (
-            ["uv", "venv", "-q", "-p", sys.executable, str(python.parent.parent)],
-            ["uv", "pip", "install", "-q", "-p", str(python), *PACKAGES],
-            [str(python), str(Path(__file__).with_name("filters_peer.py")), folder],
-        ):
-            ran = subprocess.run(command, capture_output=True, text=True, check=False)
-            if ran.returncode:
-                print(f"SKIPPED: datatrove: {command[:3]} failed: {ran.stderr.strip().splitlines()[-1:]}")
-                return {}
+        ran = subprocess.run([str(python), str(Path(__file__).with_name("filters_peer.py")), folder], capture_output=True, text=True, check=False)
+        if ran.returncode:
+            print(f"SKIPPED: datatrove failed: {ran.stderr.strip().splitlines()[-1:]}")
+            return {}
     measured = {name: Timing(**one) for name, one in json.loads(ran.stdout.splitlines()[-1]).items()}
     return measured | {"these, one pass": Timing(sum(one.seconds for one in measured.values()), 0)}
 
