@@ -15,13 +15,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 
+from infra.environment import environment
 from infra.privacy import SWITCHES
 from schemas.errors import GristmillError, StorageError
 
@@ -78,13 +79,13 @@ def prefect_api(data: Path) -> Iterator[PrefectApi]:
     log = home / "server.log"
     told = os.environ.get("PREFECT_API_URL")
     if told and _answers_soon(told):
-        with _environment({_RETRIES_NAME: os.environ.get(_RETRIES_NAME, _RETRIES)}):
+        with environment({_RETRIES_NAME: os.environ.get(_RETRIES_NAME, _RETRIES)}):
             yield PrefectApi(told, None, log)
         return
     prepare_home(home)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
-    with _environment({**SWITCHES, **_CLIENT, "PREFECT_HOME": str(home.absolute()), "PREFECT_API_URL": url}):
+    with environment({**SWITCHES, **_CLIENT, "PREFECT_HOME": str(home.absolute()), "PREFECT_API_URL": url}):
         with listener:
             process = _start(listener.fileno(), log)
         try:
@@ -193,20 +194,6 @@ def _answers(url: str) -> bool:
     except (OSError, HTTPException):
         return False
     return True
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 if __name__ == "__main__":

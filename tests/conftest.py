@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from infra.environment import environment
 from infra.shared import place
-from tests.s3 import S3, serving_s3, told
+from tests.s3 import S3, serving_s3
 
 # No deadlines: two cores are shared, and a slow example is no failure.
 settings.register_profile("gristmill", deadline=None)
@@ -35,7 +36,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 def s3(s3_server: S3, tmp_path: Path) -> Iterator[Mapping[str, str]]:
     """Give what a process needs for the S3 server; this one has it, too, and a scratch folder of the test's own."""
     variables = {**s3_server.variables, "GRISTMILL_SCRATCH": str(tmp_path / "scratch")}
-    with told(variables):
+    with environment(variables):
         yield variables
 
 

@@ -3,7 +3,6 @@
 What it does not check: signatures and rights (any key is let in), the order and size of parts beyond 5 MiB's rule, and limits on the rate of requests.
 """
 
-import os
 import socket
 import subprocess
 import sys
@@ -59,18 +58,3 @@ def make_bucket(url: str, process: "subprocess.Popen[bytes] | None" = None) -> N
             if time.monotonic() > until or (process is not None and process.poll() is not None):
                 raise
             time.sleep(0.1)
-
-
-@contextmanager
-def told(variables: Mapping[str, str]) -> Iterator[None]:
-    """Put variables into this process's environment until the block is left."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -9,14 +9,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra.cluster import count_workers, run_tasks
-from infra.storage import write_text
 from infra.trees import remove_tree
-from schemas.identity import canonical_json
 from schemas.recipe import DedupOptions
-from tasks.dedup.found import NOTE, note_found, part_file
+from tasks.dedup.found import note_found, part_file, stamps, take_up
 from tasks.dedup.plan import Earlier, Kind, Plan, bands_of
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ _PARTITION_ROWS = 100_000
 _PARTITIONS_PER_WORKER = 4
 _BUCKET_BYTES = 32 << 20
 _KEY_BYTES = 16
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def find_copies(client: "Client", inputs: Sequence[Path], work: Path, options: DedupOptions, *, kind: Kind, earlier: Sequence[Earlier] = ()) -> None:
@@ -40,7 +37,7 @@ def find_copies(client: "Client", inputs: Sequence[Path], work: Path, options: D
     What an unfinished search of the same shards left there is taken up. Raises StorageError; GristmillError if workers keep dying.
     """
     plan = make_plan(inputs, work.absolute() / "scratch", options, kind=kind, workers=count_workers(client), earlier=earlier)
-    if not _take_up(plan, work.absolute()):
+    if not take_up(work.absolute(), *_description(plan)):
         _search(client, plan)
         note_found(work.absolute(), plan.starts, plan.groups, [one.release for one in plan.earlier])
         remove_tree(plan.scratch)
@@ -82,22 +79,10 @@ def _group(costs: Sequence[float], most: float) -> list[tuple[int, int]]:
     return groups
 
 
-def _take_up(plan: Plan, work: Path) -> bool:
-    """Say whether this very search is finished; clear away what another search left, or this one before the machine was started anew."""
-    described = _describe(plan)
-    note = work / "search.json"
-    if not note.exists() or note.read_text(encoding="utf-8") != described:
-        remove_tree(work)
-        write_text(note, described)
-    return (work / NOTE).exists()
-
-
-def _describe(plan: Plan) -> str:
-    """Tell a search from any other: by its options, its layout, its shards' names, sizes and times, and the boot since which its files are whole."""
-    boot = _BOOT.read_text().strip() if _BOOT.exists() else ""
-    shards = [(shard.name, shard.stat().st_size, shard.stat().st_mtime_ns) for shard in plan.shards]
+def _description(plan: Plan) -> tuple[Any, ...]:
+    """Tell a search from any other: by its layout, options, partitions, shards and earlier releases."""
     earlier = [(one.release, one.path.name, one.rows) for one in plan.earlier]
-    return canonical_json([LAYOUT, boot, plan.kind, plan.options.model_dump(mode="json"), plan.buckets, plan.groups, shards, earlier]).decode()
+    return LAYOUT, plan.kind, plan.options.model_dump(mode="json"), plan.buckets, plan.groups, stamps(plan.shards), earlier
 
 
 def _search(client: "Client", plan: Plan) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from infra.storage import storage_error, write_text
+from infra.trees import remove_tree
 from schemas.contract import arrow_schema
-from schemas.identity import content_id
+from schemas.identity import canonical_json, content_id
 from schemas.records import Drop, record_json
 from tasks.dedup.arrays import Records, read_range
 from tasks.dedup.plan import Kind
@@ -35,6 +36,7 @@ COPY = np.dtype(
 METHODS = ("exact", "near", "semantic")
 EXACT, NEAR, SEMANTIC = range(3)
 NOTE = "found.json"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 _HOW = {
     "exact": "the same text, after normalisation, as",
@@ -76,6 +78,24 @@ class Parted:
 def part_file(work: Path, part: int) -> Path:
     """Where a partition's copies are."""
     return work / f"found-{part:05}.npy"
+
+
+def take_up(work: Path, *described: Any) -> bool:
+    """Say whether this very search, told from any other by what describes it, is finished in `work`.
+
+    Clears away what another search left, or this one before the machine was started anew: its scratch files are whole only since the boot that the note names.
+    """
+    boot = _BOOT.read_text().strip() if _BOOT.exists() else ""
+    told, note = canonical_json([boot, *described]).decode(), work / "search.json"
+    if not note.exists() or note.read_text(encoding="utf-8") != told:
+        remove_tree(work)
+        write_text(note, told)
+    return (work / NOTE).exists()
+
+
+def stamps(files: Sequence[Path]) -> list[tuple[str, int, int]]:
+    """Tell files from what they were: by name, size and time."""
+    return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
 def note_found(work: Path, starts: Sequence[int], groups: Sequence[tuple[int, int]], releases: Sequence[str] = ()) -> None:

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.cluster import count_workers, run_tasks
-from infra.storage import write_text
 from infra.trees import remove_tree
 from schemas.errors import EngineError, EngineFault
-from schemas.identity import canonical_json
 from schemas.recipe import SemanticOptions
 from tasks.dedup.copies import run_some
-from tasks.dedup.found import NOTE, note_found
+from tasks.dedup.found import note_found, stamps, take_up
 from tasks.dedup.shards import count_rows
 from tasks.semantic.plan import Plan
 from tasks.semantic.vectors import shape_of
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 LAYOUT = 1
 PARTITION_BYTES = 32 << 20
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def find_alike(client: "Client", shards: Sequence[Path], files: Sequence[Path], work: Path, options: SemanticOptions) -> None:
@@ -37,7 +34,7 @@ def find_alike(client: "Client", shards: Sequence[Path], files: Sequence[Path], 
     What an unfinished search of the same files left there is taken up. Raises StorageError; GristmillError if workers keep dying.
     """
     plan = make_plan(shards, files, work.absolute() / "scratch", options)
-    if _taken_up(plan, work.absolute()):
+    if take_up(work.absolute(), LAYOUT, plan.options.model_dump(mode="json"), plan.groups, plan.starts, stamps(plan.files)):
         return
     if plan.points:
         _search(client, plan)
@@ -74,21 +71,6 @@ def _group(sizes: Sequence[int]) -> tuple[tuple[int, int], ...]:
         groups[-1] = (groups[-1][0], number + 1)
         filled += size
     return tuple(groups)
-
-
-def _taken_up(plan: Plan, work: Path) -> bool:
-    """Say whether this very search is finished; clear away what another one left, or this one before the machine was started anew."""
-    described, note = _describe(plan), work / "search.json"
-    if not note.exists() or note.read_text(encoding="utf-8") != described:
-        remove_tree(work)
-        write_text(note, described)
-    return (work / NOTE).exists()
-
-
-def _describe(plan: Plan) -> str:
-    boot = _BOOT.read_text().strip() if _BOOT.exists() else ""
-    files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in plan.files]
-    return canonical_json([LAYOUT, boot, plan.options.model_dump(mode="json"), plan.groups, plan.starts, files]).decode()
 
 
 def _search(client: "Client", plan: Plan) -> None:

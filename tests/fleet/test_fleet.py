@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from infra.environment import environment
 from infra.shared import place
 from tasks.release.manifest import verify_release
 from tasks.release.publish import find_release
 from tests.fleet.fleet import Fleet, fleet_up
 from tests.harness import Factory, data_files
-from tests.s3 import told
 
 pytestmark = [pytest.mark.fleet, pytest.mark.slow, pytest.mark.triton, pytest.mark.postgres, pytest.mark.timeout(1200)]
 
@@ -32,7 +32,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 
 def release_of(fleet: Fleet, data: str, scratch: Path) -> Mapping[str, str]:
     """Read and check a release of the fleet's from here, as its operator would."""
-    with told({**fleet.s3, "GRISTMILL_SCRATCH": str(scratch)}):
+    with environment({**fleet.s3, "GRISTMILL_SCRATCH": str(scratch)}):
         release = find_release(place(data), "rehearsal")
         assert verify_release(release) == []
         return data_files(release)
