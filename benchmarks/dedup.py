@@ -105,15 +105,20 @@ def ours(client: "Client", ids: list[str], folder: Path, *, verify: bool) -> Fin
     """Time the product once."""
     shards = sorted((folder / "shards").glob("*.parquet"))
     options = DedupOptions(near=NearOptions(shingle=WIDTH, permutations=PERMUTATIONS, threshold=THRESHOLD, verify=verify))
-    for fresh in ("warm", "ours"):
+    seconds, cpu, rss = time_dedup(client, shards, folder, "ours", options)
+    labels = labels_of(ids, folder / "ours" / "work", len(shards))
+    return Finding("gristmill, verified" if verify else "gristmill", seconds, cpu, rss, labels)
+
+
+def time_dedup(client: "Client", shards: list[Path], folder: Path, name: str, options: DedupOptions) -> tuple[float, float, int]:
+    """Take the seconds, the CPU seconds and the peak RSS of all processes; clearing and what a first call compiles are not in them."""
+    for fresh in ("warm", name):
         shutil.rmtree(folder / fresh, ignore_errors=True)
     dedup(client, shards[:2], folder / "warm", options)
     started, cpu = time.perf_counter(), cpu_of_all(client)
     with watch_descendants() as peak:
-        dedup(client, shards, folder / "ours", options)
-    seconds, cpu = time.perf_counter() - started, cpu_of_all(client) - cpu
-    labels = labels_of(ids, folder / "ours" / "work", len(shards))
-    return Finding("gristmill, verified" if verify else "gristmill", seconds, cpu, peak.rss, labels)
+        dedup(client, shards, folder / name, options)
+    return time.perf_counter() - started, cpu_of_all(client) - cpu, peak.rss
 
 
 def dedup(client: "Client", shards: list[Path], folder: Path, options: DedupOptions) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.dedup import PERMUTATIONS, THRESHOLD, WIDTH, cpu_of_all, dedup, prompts_table
+from benchmarks.dedup import PERMUTATIONS, THRESHOLD, WIDTH, dedup, prompts_table, time_dedup
 from benchmarks.dedup_corpus import make_corpus, read_sentences
 from benchmarks.memory import watch_descendants
 from infra.cluster import open_cluster, preload
@@ -75,18 +75,10 @@ def grow(shards: list[Path], folder: Path, sizes: list[int]) -> None:
         mine = shards[:size]
         with open_cluster(Settings(data=folder / "data", dask_workers=2, dask_memory="2GiB")) as client:
             preload(client, ["tasks.dedup.steps"])
-            for earlier in ("warm", "out"):
-                shutil.rmtree(folder / earlier, ignore_errors=True)
-            dedup(client, mine[:2], folder / "warm", OPTIONS)
-            started, cpu = time.perf_counter(), cpu_of_all(client)
-            with watch_descendants() as peak:
-                dedup(client, mine, folder / "out", OPTIONS)
-            seconds, cpu = time.perf_counter() - started, cpu_of_all(client) - cpu
+            seconds, cpu, rss = time_dedup(client, mine, folder, "out", OPTIONS)
         copies = sum(len(read_copies(folder / "out" / "work", number).records) for number in range(size))
         rows = size * PIECE
-        print(
-            f"{rows:>10,} {rows * 1.85 / 1000:>7,.0f} {seconds:>8.2f} {cpu:>7.2f} {rows / seconds:>8,.0f} {peak.rss / 2**20:>22,.0f} {copies:>8,}", flush=True
-        )
+        print(f"{rows:>10,} {rows * 1.85 / 1000:>7,.0f} {seconds:>8.2f} {cpu:>7.2f} {rows / seconds:>8,.0f} {rss / 2**20:>22,.0f} {copies:>8,}", flush=True)
 
 
 def exceed(shards: list[Path], folder: Path) -> None:

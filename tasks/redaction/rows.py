@@ -1,6 +1,7 @@
 """Every text of a table's records: turns, thoughts, references and verdicts; of drops, the record that they keep."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import pyarrow as pa
 
 from schemas.contract import arrow_schema
 from schemas.records import Drop, PersonalKind, record_json
-from tasks.redaction.texts import Redacted, redact_texts
+from tasks.redaction.texts import redact_texts
 
 _TEXTS = frozenset({"content", "reasoning", "chosen_reasoning", "rejected_reasoning", "value", "expected", "found", "detail", "raw", "ngram", "topics"})
 """Fields, at whatever depth, that hold what somebody said or wrote."""
@@ -29,9 +30,7 @@ def redact_table(table: pa.Table, record: type, kinds: Sequence[PersonalKind]) -
     """Redact a table of prompts or conversations, and put on each row what was taken out of which part of it."""
     rows = table.to_pylist()
     spots = [spot for number, row in enumerate(rows) for spot in _spots(number, row)]
-    tallies: dict[int, dict[tuple[str, str], int]] = {}
-    for spot, redacted in zip(spots, redact_texts([one.holder[one.key] for one in spots], kinds), strict=True):
-        _put(spot, redacted, tallies)
+    tallies = _redact(spots, kinds)
     if not tallies:
         return table
     for number, tally in tallies.items():
@@ -44,21 +43,20 @@ def redact_drops(table: pa.Table, kinds: Sequence[PersonalKind]) -> pa.Table:
     rows = table.to_pylist()
     records = [json.loads(row["record"]) for row in rows]
     spots = [spot for number, row in enumerate(rows) for spot in (*_walk(number, row, ""), *_walk(number, records[number], ""))]
-    tallies: dict[int, dict[tuple[str, str], int]] = {}
-    for spot, redacted in zip(spots, redact_texts([one.holder[one.key] for one in spots], kinds), strict=True):
-        _put(spot, redacted, tallies)
+    tallies = _redact(spots, kinds)
     for number in tallies:
         rows[number]["record"] = record_json(records[number])
     return pa.Table.from_pylist(rows, schema=arrow_schema(Drop)) if tallies else table
 
 
-def _put(spot: _Spot, redacted: Redacted, tallies: dict[int, dict[tuple[str, str], int]]) -> None:
-    if not redacted.counts:
-        return
-    spot.holder[spot.key] = redacted.text
-    tally = tallies.setdefault(spot.row, {})
-    for kind, count in redacted.counts.items():
-        tally[spot.where, kind] = tally.get((spot.where, kind), 0) + count
+def _redact(spots: Sequence[_Spot], kinds: Sequence[PersonalKind]) -> dict[int, Counter[tuple[str, str]]]:
+    """Redact texts where they stand, and count by row what was taken out: how often of which part and kind."""
+    tallies: dict[int, Counter[tuple[str, str]]] = {}
+    for spot, redacted in zip(spots, redact_texts([one.holder[one.key] for one in spots], kinds), strict=True):
+        if redacted.counts:
+            spot.holder[spot.key] = redacted.text
+            tallies.setdefault(spot.row, Counter()).update({(spot.where, kind): count for kind, count in redacted.counts.items()})
+    return tallies
 
 
 def _spots(number: int, row: dict[str, Any]) -> Iterator[_Spot]:
